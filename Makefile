@@ -1,0 +1,55 @@
+# Everything runs in environments that these targets make themselves; they need Python and make.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+
+help: ## Show what can be made
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1  \2/p' $(MAKEFILE_LIST)
+
+# Its generated classes are a reference of the wire tests; it pins an SDK from before they parted.
+REFERENCES := opentelemetry-exporter-jaeger-thrift==1.21.0
+
+$(VENV)/ready: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --no-deps '$(REFERENCES)'
+	touch $@
+
+.venv-demo/ready: pyproject.toml
+	$(PYTHON) -m venv .venv-demo
+	.venv-demo/bin/python -m pip install --quiet --upgrade pip
+	.venv-demo/bin/python -m pip install --quiet . flask requests
+	touch $@
+
+.venv-bench/ready: pyproject.toml
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python -m pip install --quiet --upgrade pip
+	.venv-bench/bin/python -m pip install --quiet --editable '.[bench]'
+	touch $@
+
+demo: .venv-demo/ready ## Two small services, a few requests, and their traces in the terminal
+	.venv-demo/bin/python integration_apps/shop/demo.py
+
+test: $(VENV)/ready ## The whole test suite, on every CPython from 3.9 up that can be found
+	$(BIN)/nox --non-interactive
+
+test-quick: $(VENV)/ready ## The test suite on one interpreter, without the slow parts
+	$(BIN)/python -m pytest -m 'not slow'
+
+lint: $(VENV)/ready ## Style, types, and who may import whom
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+reference: $(VENV)/ready ## Write docs/reference anew from the code
+	$(BIN)/python docs/generate.py
+
+bench: .venv-bench/ready ## Measure autotrace beside its peers
+	.venv-bench/bin/python -m bench.run
+
+.PHONY: help demo test test-quick lint reference bench

@@ -1,0 +1,90 @@
+"""Builds the tracer from the settings, and gives it to whoever waits for it."""
+
+from __future__ import annotations
+
+import atexit
+from typing import TYPE_CHECKING
+
+from autotrace import __version__, notices, settings
+from autotrace.bootstrap import plugins, resource
+from autotrace.export import build as export
+from autotrace.patching.patcher import Patcher
+from autotrace.propagation import environment
+from autotrace.propagation import registry as propagation
+from autotrace.sampling import build as sampling
+from autotrace.tracing.context import SPAN_KEY, Context, attach
+from autotrace.tracing.limits import Limits
+from autotrace.tracing.provider import TracerProvider
+from autotrace.tracing.remote import RemoteSpan
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from autotrace.patching.hook import Hook
+    from autotrace.patching.registry import Registry
+    from autotrace.propagation.composite import Composite
+    from autotrace.settings import Settings
+
+SCOPE_PREFIX = "autotrace."
+
+
+def start(registry: Registry, environ: Mapping[str, str]) -> None:
+    """Make the tracer, then let the registry install what waits for it.
+
+    Raises:
+        Exception: Whatever is wrong with us; the caller reports it and the program runs untraced.
+    """
+    chosen = settings.parse(environ)
+    notices.set_level(chosen.log_level)
+    propagator = propagation.build(chosen.propagators)
+    provider = _provider(chosen, environ, propagator)
+
+    def new_patcher(hook: Hook) -> Patcher:
+        tracer = provider.get_tracer(SCOPE_PREFIX + hook.library, __version__)
+        return Patcher(tracer, chosen, propagator, registry.stand_down)
+
+    disabled = frozenset(chosen.disabled_instrumentations)
+    registry.start(new_patcher, lambda library: library in disabled or "*" in disabled)
+
+
+def _provider(chosen: Settings, environ: Mapping[str, str], propagator: Composite) -> TracerProvider:
+    sink, flush, shutdown = export.build(chosen, plugins.load)
+    provider = TracerProvider(
+        resource.detect(chosen, environ),
+        sampling.build(chosen.traces_sampler, chosen.traces_sampler_arg, _sampler_plugin),
+        sink,
+        _limits(chosen),
+        plugins.id_generator(chosen.id_generator),
+        _process_parent(propagator, environ),
+        disabled=chosen.sdk_disabled,
+    )
+    provider.resource_after_fork = lambda: resource.detect(chosen, environ)
+    provider.flush_with(flush)
+    atexit.register(shutdown)
+    return provider
+
+
+def _sampler_plugin(name: str) -> object:
+    return plugins.load("opentelemetry_traces_sampler", name)
+
+
+def _limits(chosen: Settings) -> Limits:
+    return Limits(
+        attributes=chosen.span_attribute_count_limit,
+        attribute_length=chosen.span_attribute_value_length_limit,
+        events=chosen.span_event_count_limit,
+        event_attributes=chosen.event_attribute_count_limit,
+        links=chosen.span_link_count_limit,
+        link_attributes=chosen.link_attribute_count_limit,
+        member_length=chosen.attribute_value_length_limit,
+    )
+
+
+def _process_parent(propagator: Composite, environ: Mapping[str, str]) -> RemoteSpan | None:
+    """The span that started this process, and the baggage it handed over."""
+    context = environment.read(environ, propagator)
+    parent = context.get(SPAN_KEY)
+    baggage = {key: value for key, value in context.items() if key != SPAN_KEY}
+    if baggage:
+        attach(Context(baggage))
+    return parent if isinstance(parent, RemoteSpan) else None

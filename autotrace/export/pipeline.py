@@ -1,0 +1,244 @@
+"""From the request's thread to the exporter: a bounded queue and one daemon thread.
+
+The request's thread appends and, where the worker sleeps, rings its bell; it never waits and takes
+no lock. The worker starts with the first span, sleeps while there is nothing to do, and gathers for
+a short delay before it sends: short when traffic is low, so that a killed process loses fractions
+of a second.
+
+Fork: a child starts afresh with an empty queue; what waited in the parent is the parent's to send.
+Exit: `shutdown` sends what is left within the exit budget and says what was lost.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from _thread import allocate_lock
+from collections import Counter, deque
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from autotrace import notices
+from autotrace.tracing.context import attach, detach, suppressing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Final
+
+    from autotrace.export.exporter import Exporter
+    from autotrace.tracing.span import Span
+
+LOW_TRAFFIC: Final = 64
+"""Spans in one delivery below which the short delay is used."""
+SHORT_DELAY: Final = 0.2
+"""Seconds to gather spans at low traffic."""
+LONG_DELAY: Final = 1.0
+"""Seconds to gather spans otherwise; a full batch ends the wait."""
+
+QUEUE_FULL = "queue full"
+NOT_SENT_AT_EXIT = "not sent before exit"
+EXPORTER_FAILED = "exporter failed"
+
+
+class Pipeline:
+    """Queue and worker of one exporter.
+
+    Args:
+        name: Of the exporter, for messages.
+        new_exporter: Makes the exporter, on the worker's thread: what it imports costs no request.
+        max_spans: Spans that may wait; more are dropped and counted.
+        max_bytes: Bytes of long attribute values that may wait; short ones are bounded by `max_spans`.
+        batch_size: Spans in one delivery.
+        delay: Longest time to gather spans, in seconds.
+        export_timeout: For one delivery with its retries, in seconds.
+        exit_timeout: For all that is left at exit, in seconds.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        new_exporter: Callable[[], Exporter],
+        max_spans: int = 2048,
+        max_bytes: int = 64 * 2**20,
+        batch_size: int = 512,
+        delay: float = 5.0,
+        export_timeout: float = 30.0,
+        exit_timeout: float = 2.0,
+    ) -> None:
+        self.name = name
+        self._new_exporter = new_exporter
+        self._max_spans = max_spans
+        self._max_bytes = max_bytes
+        self._batch_size = batch_size
+        self._short_delay = min(SHORT_DELAY, delay)
+        self._long_delay = min(LONG_DELAY, delay)
+        self._export_timeout = export_timeout
+        self._exit_timeout = exit_timeout
+        self._start_afresh()
+        if hasattr(os, "register_at_fork"):
+            afresh = weakref.WeakMethod(self._start_afresh)
+            os.register_at_fork(after_in_child=lambda: (method := afresh()) and method())
+
+    def _start_afresh(self) -> None:
+        """At construction and in a forked child: the parent's thread is gone, its locks may be held."""
+        self._queue: deque[Span] = deque()
+        self._bytes = 0
+        self._bell = allocate_lock()
+        self._bell.acquire()
+        self._starting = allocate_lock()
+        self._delivered = threading.Condition()
+        self._worker: threading.Thread | None = None
+        self._exporter: Exporter | None = None
+        self._idle = False
+        self._rung_for_batch = False
+        self._flushing = 0
+        self._deadline: float | None = None
+        self._taken = 0
+        self.sent = 0
+        self.losses: Counter[str] = Counter()
+        """Spans that did not arrive, by reason."""
+
+    # On the request's thread.
+
+    def put(self, span: Span) -> None:
+        """Take a finished span. Never blocks; a full queue drops and counts."""
+        queue = self._queue
+        waiting = len(queue)
+        if waiting >= self._max_spans or self._bytes > self._max_bytes:
+            self.losses[QUEUE_FULL] += 1
+            return
+        if span.weight:
+            self._bytes += span.weight
+        queue.append(span)
+        if self._idle:
+            self._idle = False
+            self._ring()
+        elif waiting >= self._batch_size and not self._rung_for_batch:
+            self._rung_for_batch = True
+            self._ring()
+        elif self._worker is None:
+            self._start_worker()
+
+    def _ring(self) -> None:
+        try:
+            self._bell.release()
+        except RuntimeError:
+            pass  # it rings already
+
+    def _start_worker(self) -> None:
+        if not self._starting.acquire(blocking=False):
+            return  # somebody else is at it
+        try:
+            if self._worker is None and self._deadline is None:
+                worker = threading.Thread(target=self._work, name=f"autotrace-{self.name}", daemon=True)
+                self._worker = worker
+                worker.start()
+        except RuntimeError:
+            self._worker = None  # no more threads, or the interpreter is closing: `shutdown` will send
+        finally:
+            self._starting.release()
+
+    # On the worker's thread.
+
+    def _work(self) -> None:
+        attach(suppressing())
+        delay = self._short_delay
+        while True:
+            if not self._queue:
+                self._idle = True
+                if not self._queue and not self._flushing:
+                    self._bell.acquire()
+                self._idle = False
+            if self._deadline is not None:
+                self._drain()
+                return
+            if len(self._queue) < self._batch_size and not self._flushing:
+                self._bell.acquire(timeout=delay)
+            self._rung_for_batch = False
+            delivered = self._drain()
+            delay = self._short_delay if delivered < LOW_TRAFFIC else self._long_delay
+
+    def _drain(self) -> int:
+        """Send what waits now, in batches; how many spans that were."""
+        due = len(self._queue)
+        done = 0
+        while done < due and not self._too_late():
+            batch = self._take()
+            self._deliver(batch)
+            done += len(batch)
+        with self._delivered:
+            self._flushing = 0
+            self._delivered.notify_all()
+        return done
+
+    def _take(self) -> list[Span]:
+        queue = self._queue
+        batch = [queue.popleft() for _ in range(min(self._batch_size, len(queue)))]
+        self._taken = len(batch)
+        if not queue:
+            self._bytes = 0
+        return batch
+
+    def _deliver(self, batch: list[Span]) -> None:
+        deadline = monotonic() + self._export_timeout
+        if self._deadline is not None:
+            deadline = min(deadline, self._deadline)
+        try:
+            if self._exporter is None:
+                self._exporter = self._new_exporter()
+            losses = self._exporter.export(batch, deadline)
+        except Exception as error:
+            notices.error(
+                f"the {self.name} exporter failed: {error!r:.300}", f"export {self.name} {type(error)}"
+            )
+            losses = {EXPORTER_FAILED: len(batch)}
+        self._taken = 0
+        self.sent += len(batch) - sum(losses.values())
+        for reason, count in losses.items():
+            self.losses[reason] += count
+            destination = self._exporter.destination if self._exporter else self.name
+            notices.warn(f"{count} spans did not reach {destination}: {reason}", f"loss {self.name} {reason}")
+
+    def _too_late(self) -> bool:
+        return self._deadline is not None and monotonic() >= self._deadline
+
+    # From outside.
+
+    def flush(self, timeout: float) -> bool:
+        """Send what has ended by now, waiting `timeout` seconds at most; whether that was enough."""
+        deadline = monotonic() + timeout
+        with self._delivered:
+            while self._queue or self._taken:
+                if self._worker is None:
+                    self._start_worker()
+                self._flushing = 1
+                self._ring()
+                left = deadline - monotonic()
+                if left <= 0 or self._worker is None:
+                    return False
+                self._delivered.wait(min(left, 0.1))
+        return True
+
+    def shutdown(self) -> None:
+        """Send what is left within the exit budget, and report what was lost. Only the first call counts."""
+        if self._deadline is not None:
+            return
+        self._deadline = monotonic() + self._exit_timeout
+        worker = self._worker
+        if worker is not None and worker.is_alive():
+            self._ring()
+            worker.join(self._exit_timeout)
+        elif self._queue:
+            token = attach(suppressing())
+            self._drain()
+            detach(token)
+        left = len(self._queue) + self._taken
+        if left:
+            self.losses[NOT_SENT_AT_EXIT] += left
+        if self.losses:
+            reasons = ", ".join(f"{count} {reason}" for reason, count in self.losses.items())
+            notices.warn(f"{sum(self.losses.values())} spans were lost on the way to {self.name}: {reasons}")
+        if self._exporter is not None and not (worker is not None and worker.is_alive()):
+            self._exporter.shutdown()
+

@@ -1,0 +1,1 @@
+"""One module per library, named after it, and the families they share beside them."""

@@ -1,0 +1,229 @@
+"""Client spans for HTTP: what every client library shares.
+
+One physical exchange, one span. The layer that sees a request as it is sent makes the span and, for
+the duration, sets the context key by which the layers below, ours and OpenTelemetry's own, stand
+down. Redirects and retries are exchanges of their own: siblings, counted by `resends`.
+
+Spec: https://opentelemetry.io/docs/specs/semconv/http/http-spans/#http-client
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry.trace import SpanKind
+
+from autotrace.instrumentation import semconv
+from autotrace.instrumentation.http import HeaderCapture, Methods
+from autotrace.instrumentation.urls import redact_url
+from autotrace.patching.guard import absorbed
+from autotrace.tracing.context import (
+    SPAN_KEY,
+    SUPPRESS_HTTP_KEY,
+    SUPPRESS_KEY,
+    Context,
+    attach,
+    current,
+    detach,
+)
+from autotrace.tracing.span import ERROR, Span
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, MutableMapping
+
+    from autotrace.instrumentation.http_server import AnySpan
+    from autotrace.patching.patcher import Patcher
+
+CLIENT = SpanKind.CLIENT
+_FIRST_ERROR_STATUS = 400
+_VERSIONS = {9: "0.9", 10: "1.0", 11: "1.1", 20: "2", 30: "3"}
+
+_sent: ContextVar[list[int] | None] = ContextVar("autotrace-http-sent", default=None)
+
+
+@contextmanager
+def resends() -> Iterator[None]:
+    """Count the exchanges made inside as attempts at one request; the outermost call counts."""
+    if _sent.get() is not None:
+        yield
+        return
+    token = _sent.set([0])
+    try:
+        yield
+    finally:
+        _sent.reset(token)
+
+
+@contextmanager
+def standing_down() -> Iterator[None]:
+    """Trace no exchange inside: the operator has excluded its URL."""
+    token = attach(Context({**current(), SUPPRESS_HTTP_KEY: True}))
+    try:
+        yield
+    finally:
+        detach(token)
+
+
+class Request:
+    """What a library knows of a request when it sends it."""
+
+    __slots__ = ("headers", "host", "method", "port", "url")
+
+    def __init__(self, method: str, url: str, host: str, port: int | None, headers: Any) -> None:
+        self.method = method
+        self.url = url
+        """In full."""
+        self.host = host
+        self.port = port
+        self.headers = headers
+        """A mapping, or None."""
+
+
+class HttpClient:
+    """Makes the client spans of one library.
+
+    Args:
+        patcher: Tracer, settings and propagator of the library.
+        library: Its name in `OTEL_PYTHON_<X>_EXCLUDED_URLS`.
+    """
+
+    def __init__(self, patcher: Patcher, library: str) -> None:
+        settings = patcher.settings
+        self._tracer = patcher.tracer
+        self._inject = patcher.propagator.inject
+        self._fields = frozenset(patcher.propagator.fields)
+        self._methods = Methods(settings)
+        self._excluded = settings.excluded_urls(library)
+        self._emit_old = settings.emit_old_http
+        secret = settings.instrumentation_http_capture_headers_sanitize_fields
+        self._request_headers = HeaderCapture(
+            "http.request.header.", settings.instrumentation_http_capture_headers_client_request, secret
+        )
+        self._response_headers = HeaderCapture(
+            "http.response.header.", settings.instrumentation_http_capture_headers_client_response, secret
+        )
+
+    def begin(self, request: Request) -> ClientExchange | None:
+        """Begin the span of one exchange; None where another layer traces it, or nobody may."""
+        context = current()
+        if context and (context.get(SUPPRESS_KEY) or context.get(SUPPRESS_HTTP_KEY)):
+            return None
+        if self._excluded is not None and self._excluded.search(request.url):
+            return None
+        span: AnySpan = self._tracer.start(
+            self._methods.known.get(request.method, "HTTP"), CLIENT, {}, context, self._describe, request
+        )
+        return ClientExchange(self, span, Context({**context, SPAN_KEY: span, SUPPRESS_HTTP_KEY: True}))
+
+    def _describe(self, request: Request) -> dict[str, Any]:
+        attributes: dict[str, Any] = {
+            "url.full": redact_url(request.url),
+            "server.address": request.host,
+        }
+        method = request.method
+        attributes["http.request.method"] = self._methods.known.get(method) or (
+            self._methods.describe_unknown(method, attributes)
+        )
+        if request.port is not None:
+            attributes["server.port"] = request.port
+        sent = _sent.get()
+        if sent is not None:
+            if sent[0]:
+                attributes["http.request.resend_count"] = sent[0]
+            sent[0] += 1
+        if self._request_headers and request.headers is not None:
+            self._request_headers.capture(request.headers.items(), attributes)
+        return attributes
+
+    def propagate(self, headers: Any, context: Context) -> Any:
+        """A copy of `headers` that carries the trace.
+
+        A copy: the mapping may be a constant of the application's, sent again later. Trace headers
+        that the application has set are replaced, whatever their case.
+        """
+        fresh: MutableMapping[str, str] = headers.copy()
+        if type(fresh) is dict:
+            for name in [name for name in fresh if isinstance(name, str) and name.lower() in self._fields]:
+                del fresh[name]
+        self._inject(fresh, context)
+        return fresh
+
+    def inject(self, carrier: Any, context: Context) -> None:
+        """Write the trace into a carrier that is nobody else's."""
+        self._inject(carrier, context)
+
+    def finish(
+        self,
+        span: AnySpan,
+        status: int | None,
+        version: int | None,
+        error: BaseException | None,
+        headers: Iterable[tuple[str, str]] | None,
+    ) -> None:
+        """Record how the exchange ended, and end its span. Never raises."""
+        if type(span) is not Span:
+            return
+        try:
+            attributes = span._attributes  # noqa: SLF001 - the span is ours, and these attributes are trusted
+            if isinstance(error, Exception):
+                span.fail(error)
+            if status is not None:
+                attributes["http.response.status_code"] = status
+                if status >= _FIRST_ERROR_STATUS:
+                    attributes["error.type"] = str(status)
+                    span.status_code = ERROR
+            protocol = _VERSIONS.get(version or 0)
+            if protocol is not None:
+                attributes["network.protocol.version"] = protocol
+            if headers is not None and self._response_headers:
+                self._response_headers.capture(headers, attributes)
+            if self._emit_old:
+                semconv.add_old_http_client(attributes)
+        except Exception as problem:
+            absorbed(problem)
+        span.end()
+
+
+class ClientExchange:
+    """A request that has been sent, or is about to be."""
+
+    __slots__ = ("_client", "_token", "context", "span")
+
+    def __init__(self, client: HttpClient, span: AnySpan, context: Context) -> None:
+        self._client = client
+        self.span = span
+        self.context = context
+        """In which the layers below stand down; carries the span."""
+        self._token: Any = None
+
+    def headers(self, headers: Any) -> Any:
+        """A copy of `headers` that carries the trace."""
+        return self._client.propagate(headers, self.context)
+
+    def enter(self) -> None:
+        """Make the exchange current; for layers that see its whole length in one call."""
+        self._token = attach(self.context)
+
+    def leave(self) -> None:
+        """Restore what was current before `enter`."""
+        detach(self._token)
+
+    def succeed(self, response: Any) -> None:
+        """The response's head is here. Reads `status`, `version` and `headers` of any usual response."""
+        try:
+            headers = response.headers
+            self._client.finish(
+                self.span,
+                response.status,
+                response.version,
+                None,
+                headers.items() if headers is not None else None,
+            )
+        except Exception as error:
+            absorbed(error)
+
+    def fail(self, error: BaseException | None) -> None:
+        """No response will come."""
+        self._client.finish(self.span, None, None, error, None)

@@ -1,0 +1,117 @@
+"""Server spans for HTTP: what every gateway interface shares.
+
+Spec: https://opentelemetry.io/docs/specs/semconv/http/http-spans/#http-server
+"""
+
+from __future__ import annotations
+
+from time import time_ns
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry.trace import SpanKind
+
+from autotrace.instrumentation import semconv
+from autotrace.instrumentation.http import HeaderCapture, Methods
+from autotrace.tracing.context import SPAN_KEY, Context, current, suppressed
+from autotrace.tracing.span import ERROR, Span
+from autotrace.tracing.unsampled import UnsampledSpan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from autotrace.patching.patcher import Patcher
+
+    AnySpan = Span | UnsampledSpan
+
+SERVER = SpanKind.SERVER
+_SERVER_ERROR = 500
+
+
+class HttpServer:
+    """Begins and names server spans for one library.
+
+    Args:
+        patcher: Tracer, settings and propagator of the library.
+        library: Its name in `OTEL_PYTHON_<X>_EXCLUDED_URLS`.
+        describe: The attributes at start, from the interface's own request object.
+    """
+
+    def __init__(self, patcher: Patcher, library: str, describe: Callable[[Any], dict[str, Any]]) -> None:
+        settings = patcher.settings
+        self._tracer = patcher.tracer
+        self._extract = patcher.propagator.extract
+        self._describe = describe
+        self.methods = Methods(settings)
+        self.excluded = settings.excluded_urls(library)
+        secret = settings.instrumentation_http_capture_headers_sanitize_fields
+        self.request_headers = HeaderCapture(
+            "http.request.header.", settings.instrumentation_http_capture_headers_server_request, secret
+        )
+        self.response_headers = HeaderCapture(
+            "http.response.header.", settings.instrumentation_http_capture_headers_server_response, secret
+        )
+        self._emit_old = settings.emit_old_http
+
+    def begin(
+        self, method: str, carrier: Any, getter: Any, excluded: bool = False
+    ) -> tuple[AnySpan, Context] | None:
+        """Begin the span of one request; None where nothing may be traced.
+
+        Args:
+            method: As sent.
+            carrier: The request, for `getter` and for `describe`.
+            getter: Reads headers from the carrier.
+            excluded: By the operator: nothing of this request is recorded, its children included.
+
+        Returns:
+            The span, and the context in which the application is to run.
+        """
+        context = current()
+        if context and suppressed(context):
+            return None
+        context = self._extract(carrier, context, getter)
+        span: Any
+        if excluded:
+            span = self._unrecorded(context)
+        else:
+            span = self._tracer.start(
+                self.methods.known.get(method, "HTTP"), SERVER, {}, context, self._describe, carrier
+            )
+        return span, Context({**context, SPAN_KEY: span})
+
+    def _unrecorded(self, context: Context) -> UnsampledSpan:
+        provider = self._tracer.provider
+        parent = context.get(SPAN_KEY)
+        trace_id = getattr(parent, "trace_id", 0) or provider.new_trace_id()
+        return UnsampledSpan(trace_id, provider.new_span_id(), 0, getattr(parent, "trace_state", None))
+
+    def finish(
+        self,
+        span: Span,
+        status: int,
+        route: str | None = None,
+        headers: Iterable[tuple[str, str]] | None = None,
+    ) -> None:
+        """Name the span, record how the request ended, and end it.
+
+        Args:
+            span: From `begin`, recording.
+            status: The response's status code; 0 when none was sent.
+            route: The route's template where the framework knows one.
+            headers: Of the response, when some are to be captured.
+        """
+        attributes = span._attributes  # noqa: SLF001 - the span is ours, and these attributes are trusted
+        if route is not None:
+            attributes["http.route"] = route
+            span.name = f"{span.name} {route}"
+        if status:
+            attributes["http.response.status_code"] = status
+            if status >= _SERVER_ERROR:
+                attributes.setdefault("error.type", str(status))
+                span.status_code = ERROR
+        if headers is not None:
+            self.response_headers.capture(headers, attributes)
+        if self._emit_old:
+            semconv.add_old_http_server(attributes)
+        span.end_time = time_ns()
+        span._on_end(span)  # noqa: SLF001 - `span.end()`, without its check for a second call

@@ -1,0 +1,92 @@
+"""Applications that use OpenTelemetry themselves: one trace, nothing twice.
+
+The application's manual spans reach us through the API. When it sets a provider of its own, that
+one serves its spans as it means it to, ours go on beside it, and both nest through the shared
+context. When it runs an OpenTelemetry instrumentation for a library that we trace too, ours stands
+down for that library: the application's wish counts.
+
+Patched: `set_tracer_provider`, `BaseInstrumentor.instrument`, and `instrument_app` where a subclass
+has one.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+from autotrace import notices
+from autotrace.patching.guard import guard
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from types import ModuleType
+
+    from autotrace.patching.call import Call, Outcome
+    from autotrace.patching.patcher import Patcher
+
+    Function = Callable[..., Any]
+
+_INSTRUMENTATIONS = "opentelemetry.instrumentation."
+
+
+def install(module: ModuleType, patcher: Patcher) -> None:
+    """Become the global provider and propagator, until the application sets its own."""
+    from opentelemetry import propagate  # noqa: PLC0415 - the module that is patched is its sibling
+
+    provider = patcher.tracer.provider
+    if module._TRACER_PROVIDER is None:  # noqa: SLF001
+        # Not by `set_tracer_provider`: that one works once, and belongs to the application.
+        module._TRACER_PROVIDER = provider  # type: ignore[attr-defined]  # noqa: SLF001
+        propagate.set_global_textmap(patcher.propagator)
+    patcher.wrap(module, "set_tracer_provider", functools.partial(observe_set_provider, provider))
+
+
+def observe_set_provider(ours: Any, call: Call) -> Generator[None, Outcome, None]:
+    """The application has a provider of its own: it serves the application's spans from now on."""
+    theirs = call.get(0, "tracer_provider")
+    outcome = yield
+    if outcome.error is None and theirs is not ours:
+        ours.hand_over(theirs, keep="autotrace.")
+        kind = f"{type(theirs).__module__}.{type(theirs).__qualname__}"
+        notices.info(
+            f"the application has set its own tracer provider ({kind}): it serves the application's own "
+            "spans, autotrace those of libraries; they share their traces",
+            "own provider",
+        )
+
+
+def install_instrumentor(module: ModuleType, patcher: Patcher) -> None:
+    """Patch `opentelemetry.instrumentation.instrumentor`."""
+
+    def stand_down(instrumentor: type) -> None:
+        name = instrumentor.__module__
+        if not name.startswith(_INSTRUMENTATIONS):
+            return
+        library = name[len(_INSTRUMENTATIONS) :].split(".", 1)[0]
+        if patcher.stand_down(library, f"{name} serves it"):
+            notices.info(
+                f"the application instruments {library} with {name}: autotrace leaves {library} to it"
+            )
+
+    def observe_instrument(call: Call) -> Generator[None, Outcome, None]:
+        stand_down(type(call.args[0]))
+        yield
+
+    def observe_subclass(cls: type, /, **arguments: Any) -> None:
+        super(module.BaseInstrumentor, cls).__init_subclass__(**arguments)
+        with guard:
+            if "instrument_app" in vars(cls):
+                patcher.replace(cls, "instrument_app", lambda original: _announced(original, cls, stand_down))
+
+    patcher.wrap(module, "BaseInstrumentor.instrument", observe_instrument)
+    module.BaseInstrumentor.__init_subclass__ = classmethod(observe_subclass)
+
+
+def _announced(original: Function, instrumentor: type, announce: Callable[[type], None]) -> Function:
+    @functools.wraps(original)
+    def instrument_app(*args: Any, **kwargs: Any) -> Any:
+        with guard:
+            announce(instrumentor)
+        return original(*args, **kwargs)
+
+    return instrument_app

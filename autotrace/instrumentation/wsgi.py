@@ -1,0 +1,388 @@
+"""Server spans for WSGI, whichever server and framework.
+
+The outermost patched entry point that sees a request makes the span and leaves its `Exchange` in
+the environ; inner ones find it there and only tell the route. All state of a request lives in its
+exchange. The span lasts until the response body is closed (PEP 3333).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from autotrace.instrumentation.http import MAX_TEXT, split_host
+from autotrace.instrumentation.http_server import HttpServer
+from autotrace.instrumentation.urls import MAX_LENGTH, redact_query
+from autotrace.patching.guard import absorbed, guard
+from autotrace.tracing.context import attach, detach, reset
+from autotrace.tracing.span import Span
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from autotrace.patching.patcher import Patcher
+    from autotrace.tracing.context import Context
+
+    Environ = dict[str, Any]
+
+EXCHANGE = "autotrace.exchange"
+"""The environ's key for the exchange in progress."""
+
+_complete: dict[type, bool] = {}
+"""By type of body: whether it holds all chunks already. Bounded by the types a program has."""
+
+_PROTOCOLS = {"HTTP/1.1": "1.1", "HTTP/1.0": "1.0", "HTTP/2": "2", "HTTP/2.0": "2", "HTTP/3": "3"}
+
+
+class EnvironGetter:
+    """Reads headers from an environ: `x-b3-traceid` is `HTTP_X_B3_TRACEID` there."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, str] = {}
+
+    def get(self, environ: Environ, name: str) -> Any:
+        """The header's value, None when it was not sent."""
+        key = self._names.get(name)
+        if key is None:
+            key = self._names[name] = "HTTP_" + name.upper().replace("-", "_")
+        return environ.get(key)
+
+    def keys(self, environ: Environ) -> list[str]:
+        """The names of the headers sent."""
+        return [key[5:].replace("_", "-").lower() for key in environ if key.startswith("HTTP_")]
+
+
+_GETTER = EnvironGetter()
+
+
+class Wsgi:
+    """Traces WSGI applications for one library."""
+
+    def __init__(self, patcher: Patcher, library: str) -> None:
+        self.server = HttpServer(patcher, library, self._describe)
+
+    def begin(self, environ: Environ, start_response: Callable[..., Any]) -> Exchange | Unrecorded | None:
+        """Begin a request; None when there is nothing to do here. Never raises."""
+        try:
+            server = self.server
+            excluded = server.excluded is not None and bool(server.excluded.search(_url(environ)))
+            begun = server.begin(environ.get("REQUEST_METHOD", ""), environ, _GETTER, excluded)
+            if begun is None:
+                return None
+            span, context = begun
+            exchange: Exchange | Unrecorded
+            if type(span) is Span:
+                exchange = Exchange(server, span, context, environ, start_response)
+            else:
+                exchange = Unrecorded(context, start_response)
+            environ[EXCHANGE] = exchange
+        except Exception as error:
+            absorbed(error)
+            return None
+        return exchange
+
+    def _describe(self, environ: Environ) -> dict[str, Any]:
+        """The attributes at start; missing or odd variables leave theirs out."""
+        get = environ.get
+        scheme = get("HTTP_X_FORWARDED_PROTO") or get("wsgi.url_scheme") or "http"
+        path = get("SCRIPT_NAME", "") + get("PATH_INFO", "")
+        if not path.isascii():
+            path = path.encode("latin-1", "replace").decode("utf-8", "replace")  # PEP 3333
+        attributes: dict[str, Any] = {
+            "url.scheme": scheme,
+            "url.path": path if len(path) <= MAX_LENGTH else path[:MAX_LENGTH],
+        }
+        method = get("REQUEST_METHOD", "")
+        attributes["http.request.method"] = self.server.methods.known.get(
+            method
+        ) or self.server.methods.describe_unknown(method, attributes)
+        query = get("QUERY_STRING")
+        if query:
+            attributes["url.query"] = redact_query(query)
+        host = get("HTTP_X_FORWARDED_HOST") or get("HTTP_HOST") or get("SERVER_NAME")
+        forwarded = get("HTTP_FORWARDED")
+        client = get("HTTP_X_FORWARDED_FOR")
+        peer = get("REMOTE_ADDR")
+        if forwarded:
+            scheme, host, client = _forwarded(forwarded, scheme, host, client)
+            attributes["url.scheme"] = scheme
+        if host:
+            attributes["server.address"], port = split_host(host, scheme)
+            if port is not None:
+                attributes["server.port"] = port
+        if peer:
+            attributes["network.peer.address"] = peer
+            attributes["client.address"] = client.split(",", 1)[0].strip()[:MAX_TEXT] if client else peer
+        agent = get("HTTP_USER_AGENT")
+        if agent:
+            attributes["user_agent.original"] = agent if len(agent) <= MAX_TEXT else agent[:MAX_TEXT]
+        version = _PROTOCOLS.get(get("SERVER_PROTOCOL", ""))
+        if version is not None:
+            attributes["network.protocol.version"] = version
+        if self.server.request_headers:
+            self.server.request_headers.capture(_headers(environ), attributes)
+        return attributes
+
+
+class Unrecorded:
+    """A request of which nothing is recorded: its context is current, and that is all."""
+
+    __slots__ = ("_context", "_token", "open", "route_of", "start_response")
+
+    def __init__(self, context: Context, start_response: Callable[..., Any]) -> None:
+        self._context = context
+        self._token = attach(context)
+        self.open = True
+        self.start_response = start_response
+        self.route_of: Callable[[Environ], str | None] | None = None
+
+    def body(self, body: Iterable[bytes], environ: Environ) -> Iterable[bytes]:
+        """As of `Exchange`."""
+        detach(self._token)
+        self.open = False
+        return body if _is_complete(body, environ) else ContextBody(body, self._context)
+
+    def fail(self, _error: BaseException) -> None:
+        """As of `Exchange`."""
+        detach(self._token)
+        self.open = False
+
+
+class Exchange:
+    """One request and its response."""
+
+    __slots__ = (
+        "_context",
+        "_route",
+        "_server",
+        "_span",
+        "_start_response",
+        "_token",
+        "environ",
+        "headers",
+        "route_of",
+        "status",
+    )
+
+    def __init__(
+        self,
+        server: HttpServer,
+        span: Span,
+        context: Context,
+        environ: Environ,
+        start_response: Callable[..., Any],
+    ) -> None:
+        self._server = server
+        self._span: Span | None = span
+        self._context = context
+        self._start_response = start_response
+        self._token = attach(context)
+        self.environ = environ
+        self.status = ""
+        self.headers: Iterable[tuple[str, str]] | None = None
+        self.route_of: Callable[[Environ], str | None] | None = None
+        """Told by the framework: finds the route when the response starts."""
+        self._route: str | None = None
+
+    def start_response(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+        """Stands in for the server's own; the last call counts, as in PEP 3333."""
+        self.status = status
+        if self._server.response_headers:
+            self.headers = headers
+        if self.route_of is not None:
+            try:
+                self._route = self.route_of(self.environ)
+            except Exception as error:
+                absorbed(error)
+        if exc_info is None:
+            return self._start_response(status, headers)
+        return self._start_response(status, headers, exc_info)
+
+    def body(self, body: Iterable[bytes], environ: Environ) -> Iterable[bytes]:
+        """What the server gets to send: `body` itself where nothing of the application runs in it."""
+        detach(self._token)
+        if _is_complete(body, environ):
+            self.finish()
+            return body
+        return TracedBody(body, self._context, self)
+
+    @property
+    def open(self) -> bool:
+        """Whether the request is still in progress; an environ may be used again afterwards."""
+        return self._span is not None
+
+    def record(self, error: BaseException) -> None:
+        """An exception that the framework has turned into a response."""
+        if self._span is not None:
+            self._span.fail(error)
+
+    def fail(self, error: BaseException) -> None:
+        """An exception has left the application: there is no response, and no body to wait for."""
+        detach(self._token)
+        if isinstance(error, Exception):
+            with guard:
+                self.record(error)
+        self.finish()
+
+    def finish(self) -> None:
+        """End the span; once. Never raises."""
+        span, self._span = self._span, None
+        if span is None:
+            return
+        # The environ holds this exchange: as a cycle, a request's objects would wait for the collector.
+        self.environ.pop(EXCHANGE, None)
+        try:
+            status = self.status[:3]
+            self._server.finish(span, int(status) if status.isdigit() else 0, self._route, self.headers)
+        except Exception as error:
+            absorbed(error)
+
+
+class ContextBody:
+    """A response body that is produced in its request's context.
+
+    Iterated by a generator, which costs a third of a `__next__` in Python.
+    """
+
+    __slots__ = ("_body", "_chunks", "_context")
+
+    def __init__(self, body: Iterable[bytes], context: Context) -> None:
+        self._body = body
+        self._chunks: Iterator[bytes] | None = None
+        self._context = context
+
+    def __iter__(self) -> Iterator[bytes]:
+        context = self._context
+        chunks: Iterator[bytes] | None = None
+        while True:
+            token = attach(context)
+            try:
+                if chunks is None:
+                    chunks = iter(self._body)
+                chunk = next(chunks)
+            except StopIteration:
+                return
+            except Exception as error:
+                self._failed(error)
+                raise
+            finally:
+                reset(token)
+            yield chunk
+
+    def __next__(self) -> bytes:
+        """For those who take any body for an iterator."""
+        if self._chunks is None:
+            self._chunks = iter(self)
+        return next(self._chunks)
+
+    def __getattr__(self, name: str) -> Any:
+        """Servers and tests ask a body for more than PEP 3333 names."""
+        return getattr(self._body, name)
+
+    def _failed(self, error: Exception) -> None:
+        pass
+
+    def close(self) -> None:
+        """Called once by the server, also when it never asked for a chunk (PEP 3333)."""
+        token = attach(self._context)
+        try:
+            if (close := getattr(self._body, "close", None)) is not None:
+                close()
+        finally:
+            reset(token)
+
+
+class TracedBody(ContextBody):
+    """The same, and it reports when the server is done with it.
+
+    An object with `close`, since a generator that was never started would not run its `finally`.
+    """
+
+    __slots__ = ("_exchange",)
+
+    def __init__(self, body: Iterable[bytes], context: Context, exchange: Exchange) -> None:
+        super().__init__(body, context)
+        self._exchange = exchange
+
+    def _failed(self, error: Exception) -> None:
+        with guard:
+            self._exchange.record(error)
+
+    def close(self) -> None:
+        """Close the application's body, then end the span."""
+        try:
+            super().close()
+        finally:
+            self._exchange.finish()
+
+    def __del__(self) -> None:
+        """Test clients may drop a body without closing it."""
+        self._exchange.finish()
+
+
+def _is_complete(body: Iterable[bytes], environ: Environ) -> bool:
+    """Whether the server must get the body itself, and nothing of the application runs in it.
+
+    A list and its like: servers compute Content-Length from its length. A `wsgi.file_wrapper`: the
+    server knows it by its type, to send the file from the kernel.
+    """
+    kind = type(body)
+    complete = _complete.get(kind)
+    if complete is None:
+        complete = _complete[kind] = hasattr(kind, "__len__")
+    if complete:
+        return True
+    wrapper = environ.get("wsgi.file_wrapper")
+    return isinstance(wrapper, type) and isinstance(body, wrapper)
+
+
+def traced(application: Callable[..., Iterable[bytes]], wsgi: Wsgi) -> Callable[..., Iterable[bytes]]:
+    """A WSGI application that is traced, for servers that are handed one."""
+
+    def serve(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        exchange = wsgi.begin(environ, start_response)
+        if exchange is None:
+            return application(environ, start_response)
+        try:
+            body = application(environ, exchange.start_response)
+        except BaseException as error:
+            exchange.fail(error)
+            raise
+        return exchange.body(body, environ)
+
+    return serve
+
+
+def _url(environ: Environ) -> str:
+    """The URL that exclusions are searched in."""
+    get = environ.get
+    host = get("HTTP_HOST") or get("SERVER_NAME", "")
+    query = get("QUERY_STRING")
+    path = get("SCRIPT_NAME", "") + get("PATH_INFO", "")
+    return f"{get('wsgi.url_scheme', 'http')}://{host}{path}{'?' + query if query else ''}"
+
+
+def _headers(environ: Environ) -> Iterator[tuple[str, str]]:
+    for key, value in environ.items():
+        if key.startswith("HTTP_"):
+            yield key[5:].replace("_", "-"), value
+        elif key in {"CONTENT_TYPE", "CONTENT_LENGTH"} and value:
+            yield key.replace("_", "-"), value
+
+
+def _forwarded(
+    header: str, scheme: str, host: str | None, client: str | None
+) -> tuple[str, str | None, str | None]:
+    """The first element of a `Forwarded` header (RFC 7239) over what the other headers said."""
+    for pair in header[:MAX_TEXT].split(",", 1)[0].split(";"):
+        name, _, value = pair.strip().partition("=")
+        value = value.strip().strip('"')
+        if not value:
+            continue
+        name = name.lower()
+        if name == "proto":
+            scheme = value
+        elif name == "host":
+            host = value
+        elif name == "for":
+            client = split_host(value, "")[0]
+    return scheme, host, client

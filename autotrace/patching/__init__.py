@@ -1,0 +1,1 @@
+"""How code of ours meets code of theirs: hooks, wrappers, the guard around them, and undo."""

@@ -1,0 +1,152 @@
+"""Wrappers that put an observer around a function.
+
+An observer is a generator function of one `Call`. It runs up to its `yield`, the original is called
+by the wrapper, and the observer resumes with the `Outcome`. An observer that returns without
+yielding has declined: nothing more happens. So an observer cannot call the original twice, forget
+to call it, or swallow its exception.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from autotrace.patching.call import Call, Outcome
+from autotrace.patching.guard import guard
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    Function = Callable[..., Any]
+    Observer = Callable[[Call], Generator[None, Outcome, None]]
+    Steps = Generator[None, Outcome, None]
+
+_DECLINED = object()
+
+
+def around(original: Function, observer: Observer) -> Function:
+    """Wrap `original` in the way its kind asks for; it is called exactly once."""
+    if inspect.iscoroutinefunction(original):
+        return _around_coroutine(original, observer)
+    if inspect.isgeneratorfunction(original):
+        return _around_generator(original, observer)
+    if inspect.isasyncgenfunction(original):
+        return _around_async_generator(original, observer)
+    return _around_function(original, observer)
+
+
+def _begin(observer: Observer, call: Call) -> Steps | None:
+    """Run the observer up to its `yield`; None when it declined or failed."""
+    with guard:
+        steps = observer(call)
+        if next(steps, _DECLINED) is not _DECLINED:
+            return steps
+    return None
+
+
+def _finish(steps: Steps, outcome: Outcome) -> None:
+    with guard, suppress(StopIteration):
+        steps.send(outcome)
+
+
+def _around_function(original: Function, observer: Observer) -> Function:
+    @functools.wraps(original)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        call = Call(args, kwargs)
+        steps = _begin(observer, call)
+        if steps is None:
+            return original(*args, **kwargs)
+        outcome = Outcome()
+        try:
+            result = original(*call.args, **call.kwargs)  # the only line that may raise
+            outcome.result = result
+            return result
+        except BaseException as error:
+            outcome.error = error
+            raise
+        finally:
+            _finish(steps, outcome)
+
+    return wrapper
+
+
+def _around_coroutine(original: Function, observer: Observer) -> Function:
+    @functools.wraps(original)
+    async def wrapper(*args: Any, **kwargs: Any) -> Any:
+        call = Call(args, kwargs)
+        steps = _begin(observer, call)
+        if steps is None:
+            return await original(*args, **kwargs)
+        outcome = Outcome()
+        try:
+            result = await original(*call.args, **call.kwargs)  # the only line that may raise
+            outcome.result = result
+            return result
+        except BaseException as error:
+            outcome.error = error
+            raise
+        finally:
+            _finish(steps, outcome)
+
+    return wrapper
+
+
+def _around_generator(original: Function, observer: Observer) -> Function:
+    """The observer sees the generator from its first step to its last; `result` is its return value."""
+
+    @functools.wraps(original)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        call = Call(args, kwargs)
+        steps = _begin(observer, call)
+        if steps is None:
+            return (yield from original(*args, **kwargs))
+        outcome = Outcome()
+        try:
+            result = yield from original(*call.args, **call.kwargs)
+            outcome.result = result
+            return result
+        except GeneratorExit:
+            raise  # the consumer has had enough: no error
+        except BaseException as error:
+            outcome.error = error
+            raise
+        finally:
+            _finish(steps, outcome)
+
+    return wrapper
+
+
+def _around_async_generator(original: Function, observer: Observer) -> Function:
+    """There is no `yield from` for these: what is sent, thrown and closed is passed on by hand."""
+
+    @functools.wraps(original)
+    async def wrapper(*args: Any, **kwargs: Any) -> Any:
+        call = Call(args, kwargs)
+        steps = _begin(observer, call)
+        generator = original(*call.args, **call.kwargs)
+        outcome = Outcome()
+        try:
+            value = await generator.__anext__()
+            while True:
+                try:
+                    sent = yield value
+                except GeneratorExit:
+                    await generator.aclose()
+                    raise
+                except BaseException as error:
+                    value = await generator.athrow(error)
+                else:
+                    value = await generator.asend(sent)
+        except (StopAsyncIteration, GeneratorExit) as ending:
+            if isinstance(ending, GeneratorExit):
+                raise
+        except BaseException as error:
+            outcome.error = error
+            raise
+        finally:
+            if steps is not None:
+                _finish(steps, outcome)
+
+    return wrapper

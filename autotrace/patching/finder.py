@@ -1,0 +1,71 @@
+"""Tells when a module has been imported, and changes nothing else about its import.
+
+A finder in front of `sys.meta_path`. For a module it waits for, it lets the finders behind it do
+their work and only watches the loader's `exec_module`. The module, its spec and its loader look to
+the application as they would without us.
+"""
+
+from __future__ import annotations
+
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+    from typing import Any
+
+
+class ImportWatch:
+    """Calls `imported(module)` once for each of `names`, right after its code has run.
+
+    `imported` must not raise. It runs inside the import, under that module's import lock.
+    """
+
+    def __init__(self, names: frozenset[str], imported: Callable[[ModuleType], None]) -> None:
+        self._names = names
+        self._imported = imported
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Called by the import system for every import that `sys.modules` does not answer."""
+        if name not in self._names:
+            return None
+        for finder in sys.meta_path:
+            find = getattr(finder, "find_spec", None)
+            if finder is self or find is None:
+                continue
+            spec: ModuleSpec | None = find(name, path, target)
+            if spec is not None:
+                # A loader without exec_module (Python 3.9's zipimport) cannot be watched this way.
+                if spec.loader is not None and hasattr(spec.loader, "exec_module"):
+                    spec.loader = _WatchedLoader(spec.loader, self._imported)  # type: ignore[assignment]
+                return spec
+        return None
+
+    def invalidate_caches(self) -> None:
+        """Part of a finder's interface; nothing is cached."""
+
+
+class _WatchedLoader:
+    """Stands in for the real loader until the module's code runs, then steps aside."""
+
+    def __init__(self, loader: Any, imported: Callable[[ModuleType], None]) -> None:
+        self._loader = loader
+        self._imported = imported
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loader, name)
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        module: ModuleType | None = self._loader.create_module(spec)
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        if module.__spec__ is not None:
+            module.__spec__.loader = self._loader
+        module.__loader__ = self._loader
+        self._loader.exec_module(module)
+        self._imported(module)

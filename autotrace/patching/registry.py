@@ -1,0 +1,138 @@
+"""Runs each row of the hook table when its module is there, and keeps what came of it."""
+
+from __future__ import annotations
+
+import sys
+
+from autotrace import notices
+from autotrace.patching.finder import ImportWatch
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from types import ModuleType
+
+    from autotrace.patching.hook import Hook
+    from autotrace.patching.patcher import Patcher
+
+WAITING = "not imported"
+INSTALLED = "instrumented"
+DISABLED = "disabled"
+UNSUPPORTED = "unsupported version"
+FAILED = "failed"
+STOOD_DOWN = "left to the application"
+
+
+class Registry:
+    """The state of every row.
+
+    Args:
+        hooks: The table.
+        wake: Called when the first library that is worth a tracer has been imported. It must call
+            `start` with what rows are installed with; until then such a row only waits.
+    """
+
+    def __init__(self, hooks: Iterable[Hook], wake: Callable[[], None]) -> None:
+        self.results: dict[Hook, tuple[str, str]] = dict.fromkeys(hooks, (WAITING, ""))
+        """What became of each row, and why, for diagnosis."""
+        self._by_module: dict[str, list[Hook]] = {}
+        for hook in self.results:
+            self._by_module.setdefault(hook.module, []).append(hook)
+        self._wake = wake
+        self._waking = False
+        self._missed: list[ModuleType] = []
+        self._new_patcher: Callable[[Hook], Patcher] | None = None
+        self._disabled: Callable[[str], bool] = lambda _library: False
+        self._patchers: dict[Hook, Patcher] = {}
+        self._stood_down: set[str] = set()
+        self._watch = ImportWatch(frozenset(self._by_module), self._imported)
+
+    def arm(self) -> None:
+        """Watch imports from now on, and serve what has been imported already."""
+        sys.meta_path.insert(0, self._watch)
+        for name in self._by_module:
+            module = sys.modules.get(name)
+            if module is not None:
+                self._imported(module)
+
+    def start(self, new_patcher: Callable[[Hook], Patcher], disabled: Callable[[str], bool]) -> None:
+        """A tracer exists: install every row whose module is there, watch for the others.
+
+        Args:
+            new_patcher: Makes the patcher of one row.
+            disabled: Whether the operator switched a library off.
+        """
+        self._new_patcher = new_patcher
+        self._disabled = disabled
+        for name in self._by_module:
+            module = sys.modules.get(name)
+            if module is not None and not _is_loading(module):
+                self._imported(module)
+        while self._missed:
+            self._imported(self._missed.pop())
+
+    def disarm(self) -> None:
+        """Stop watching imports, take every patch back."""
+        if self._watch in sys.meta_path:
+            sys.meta_path.remove(self._watch)
+        for patcher in self._patchers.values():
+            patcher.undo()
+
+    def stand_down(self, library: str, reason: str) -> bool:
+        """Leave a library to somebody else; False when it is none of ours, or was left before."""
+        hooks = [hook for hook in self.results if hook.library == library]
+        if not hooks or library in self._stood_down:
+            return False
+        self._stood_down.add(library)
+        for hook in hooks:
+            patcher = self._patchers.pop(hook, None)
+            if patcher is not None:
+                patcher.undo()
+            self.results[hook] = (STOOD_DOWN, reason)
+        return True
+
+    def _imported(self, module: ModuleType) -> None:
+        """The end of an import. Never raises: the application's import would fail."""
+        hooks = self._by_module.get(module.__name__, [])
+        if self._new_patcher is None:
+            if all(hook.waits for hook in hooks):
+                return
+            if self._waking:  # by an import of ours on the way to the tracer, or by another thread
+                self._missed.append(module)
+                return
+            self._waking = True
+            self._wake()
+            if self._new_patcher is None:
+                return  # we could not start
+        for hook in hooks:
+            if self.results[hook][0] == WAITING:
+                self.results[hook] = self._install(hook, module)
+
+    def _install(self, hook: Hook, module: ModuleType) -> tuple[str, str]:
+        if self._disabled(hook.library):
+            return DISABLED, "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"
+        try:
+            from autotrace.patching.versions import unsupported  # noqa: PLC0415 - not before a row is installed
+
+            reason = unsupported(hook)
+            if reason:
+                notices.warn(f"{hook.library} is not traced: {reason}")
+                return UNSUPPORTED, reason
+            assert self._new_patcher is not None
+            patcher = self._new_patcher(hook)
+            self._patchers[hook] = patcher
+            location, _, function = hook.installer.partition(":")
+            __import__(location)
+            getattr(sys.modules[location], function)(module, patcher)
+        except Exception as error:
+            notices.error(f"{hook.library} is not traced: its instrumentation failed with {error!r:.300}")
+            half_done = self._patchers.pop(hook, None)
+            if half_done is not None:
+                half_done.undo()
+            return FAILED, repr(error)
+        return INSTALLED, ""
+
+
+def _is_loading(module: ModuleType) -> bool:
+    """Whether its code is still running; its own import will report it."""
+    return bool(getattr(module.__spec__, "_initializing", False))

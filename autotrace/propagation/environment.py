@@ -1,0 +1,94 @@
+"""Environment variables as carrier, between a process and the child it starts.
+
+Never touches `os.environ`: the environment is given, and a child's is a copy.
+
+Spec: https://opentelemetry.io/docs/specs/otel/context/env-carriers/
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, MutableMapping
+from typing import TYPE_CHECKING
+
+from opentelemetry.propagators.textmap import Getter, Setter
+
+from autotrace.propagation.xray import HEADER as XRAY_HEADER
+from autotrace.propagation.xray import XRay
+from autotrace.tracing.context import SPAN_KEY
+
+if TYPE_CHECKING:
+    from typing import Final
+
+    from opentelemetry.context import Context
+
+    from autotrace.propagation.composite import Composite
+
+LAMBDA_VARIABLE: Final = "_X_AMZN_TRACE_ID"
+
+_is_normal: Final = re.compile("[A-Z_][A-Z0-9_]*").fullmatch
+_odd: Final = re.compile("[^A-Za-z0-9_]")
+
+
+def normal_name(key: str) -> str:
+    """The variable for a header: `x-b3-traceid` is `X_B3_TRACEID`."""
+    name = _odd.sub("_", key).upper()
+    return name if _is_normal(name) else "_" + name
+
+
+class EnvironmentGetter(Getter[Mapping[str, str]]):
+    """Reads variables under their normal name only."""
+
+    def get(self, carrier: Mapping[str, str], key: str) -> list[str] | None:
+        """The variable's text in a list; None when it is not set."""
+        value = carrier.get(normal_name(key))
+        return None if value is None else [value]
+
+    def keys(self, carrier: Mapping[str, str]) -> list[str]:
+        """The names that are normal already; headers found by prefix do not survive."""
+        return [name for name in carrier if _is_normal(name)]
+
+
+class EnvironmentSetter(Setter[MutableMapping[str, str]]):
+    """Writes variables under their normal name."""
+
+    def set(self, carrier: MutableMapping[str, str], key: str, value: str) -> None:
+        """Set one variable."""
+        carrier[normal_name(key)] = value
+
+
+GETTER: Final = EnvironmentGetter()
+SETTER: Final = EnvironmentSetter()
+
+
+def read(environ: Mapping[str, str], propagator: Composite) -> Context:
+    """What the process that started this one says; read it once, for root spans.
+
+    With `xray` among the formats, AWS Lambda's own variable counts when nothing else names a span.
+    """
+    context = propagator.extract(environ, None, GETTER)
+    if SPAN_KEY not in context:
+        for member in propagator.propagators:
+            if isinstance(member, XRay):
+                return member.extract({XRAY_HEADER: environ.get(LAMBDA_VARIABLE)}, context)
+    return context
+
+
+def for_child(
+    environ: Mapping[str, str], propagator: Composite, context: Context | None = None
+) -> dict[str, str]:
+    """A copy of `environ` for a child process, with `context` (the current one by default) in it.
+
+    A format that has something to say replaces all its variables: an inherited `TRACESTATE` does not
+    stay beside a new `TRACEPARENT`.
+    """
+    written: dict[str, str] = {}
+    propagator.inject(written, context, SETTER)
+    child = dict(environ)
+    for member in propagator.propagators:
+        names = {normal_name(field) for field in member.fields}
+        if not names.isdisjoint(written):
+            for name in names:
+                child.pop(name, None)
+    child.update(written)
+    return child

@@ -1,0 +1,1 @@
+"""Which traces are kept: one module per way to decide."""

@@ -1,0 +1,78 @@
+"""What the tracer asks of a sampler.
+
+Spec: https://opentelemetry.io/docs/specs/otel/trace/sdk/#sampler
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from opentelemetry.context import Context
+    from opentelemetry.trace import Link, SpanKind, TraceState
+
+
+class Decision:
+    """What becomes of a span. Compare with `DROP` and `SAMPLE` by identity where nothing is added."""
+
+    __slots__ = ("attributes", "recording", "sampled", "trace_state")
+
+    def __init__(
+        self,
+        recording: bool,
+        sampled: bool,
+        attributes: Mapping[str, Any] | None = None,
+        trace_state: TraceState | None = None,
+    ) -> None:
+        self.recording = recording
+        self.sampled = sampled
+        self.attributes = attributes
+        """Added to the span."""
+        self.trace_state = trace_state
+        """Replaces the parent's; None keeps it."""
+
+
+DROP = Decision(recording=False, sampled=False)
+SAMPLE = Decision(recording=True, sampled=True)
+
+
+class Sampler:
+    """Decides at the start of each span. Called from any thread; must not block."""
+
+    description: str
+
+    reads_attributes = False
+    """Whether the attributes at start matter: where not, they are gathered after the decision."""
+
+    follows_parent = False
+    """Whether a parent's decision is simply repeated, so that the tracer need not ask."""
+
+    root: Sampler
+    """Decides where no parent has: another one in a sampler that follows parents, else itself."""
+
+    constant: Decision | None = None
+    """The decision, where it is always the same one: saves the call."""
+
+    def __init__(self) -> None:
+        self.root = self
+
+    def decide(
+        self,
+        parent_sampled: bool | None,
+        parent_is_remote: bool,
+        trace_id: int,
+        name: str,
+        kind: SpanKind,
+        attributes: Mapping[str, Any],
+        links: Sequence[Link],
+        context: Context,
+    ) -> Decision:
+        """Decide on one span.
+
+        Args:
+            parent_sampled: What the parent's service decided; None for a root, and where a remote
+                parent left the decision to us.
+        """
+        raise NotImplementedError

@@ -1,0 +1,32 @@
+"""Every environment variable, parsed once into one frozen object: the only reader of the environment.
+
+Imported at every interpreter start, hence so little at the top; `parse` brings in the rest.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from autotrace.settings.model import Settings as Settings
+
+
+def switched_off(environ: Mapping[str, str]) -> str | None:
+    """Why this process shall not be traced at all, as `AUTOTRACE_ENABLED=false`; None when it shall."""
+    text = environ.get("AUTOTRACE_ENABLED", "").strip()
+    word = text.lower()
+    if word in ("", "true"):
+        return None
+    if word != "false":
+        from autotrace import notices  # noqa: PLC0415 - nearly never needed
+
+        notices.warn(f"AUTOTRACE_ENABLED={text[:80]!r} is neither true nor false: taken as false")
+    return f"AUTOTRACE_ENABLED={text[:80]}"
+
+
+def parse(environ: Mapping[str, str]) -> Settings:
+    """Read every setting; what is invalid costs one warning and counts as unset. Never raises."""
+    from autotrace.settings.reading import read  # noqa: PLC0415 - dataclasses, re: not at interpreter start
+
+    return read(environ)

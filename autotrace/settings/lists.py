@@ -1,0 +1,126 @@
+"""How the text of a list variable becomes its elements; see `kinds` for the rules of complaint."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from re import Pattern
+    from typing import Final
+
+_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+_LEADING_FLAGS: Final = re.compile(r"\A\(\?([imsx]+)\)(.*)\Z", re.DOTALL)
+_ESCAPE: Final = re.compile(rb"%([0-9A-Fa-f]{2})?")
+
+
+def elements(text: str) -> tuple[str, ...]:
+    """The parts between commas, without blanks around them, empty ones and repetitions."""
+    parts = (part.strip() for part in text.split(","))
+    return tuple(dict.fromkeys(part for part in parts if part))
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Elements in lower case; `none` anywhere means none at all.
+
+    Raises:
+        ValueError: There is no name in it.
+    """
+    found = elements(text.lower())
+    if not found:
+        raise ValueError("holds no name")
+    return () if "none" in found else found
+
+
+def attributes(text: str) -> tuple[tuple[str, str], ...]:
+    """`key=value` pairs, percent-decoded.
+
+    Raises:
+        ValueError: One of them is malformed, which by the specification discards all.
+    """
+    pairs = {}
+    for number, element in enumerate(elements(text), 1):
+        key, equals, value = (part.strip() for part in element.partition("="))
+        if not (key and equals):
+            raise ValueError(f"is no list of key=value (element {number})")
+        try:
+            pairs[_percent_decoded(key)] = _percent_decoded(value)
+        except ValueError:
+            raise ValueError(f"is not percent-encoded UTF-8 (element {number})") from None
+    return tuple(pairs.items())
+
+
+def headers(text: str, complain: Callable[[str], None]) -> tuple[tuple[str, str], ...]:
+    """`name=value` pairs; a value that is not percent-encoded counts as it stands.
+
+    Elements that would make no HTTP header are left out; complaints do not repeat them: they are secrets.
+    """
+    pairs = {}
+    bad = []
+    for number, element in enumerate(elements(text), 1):
+        name, equals, value = (part.strip() for part in element.partition("="))
+        try:
+            value = _percent_decoded(value)
+        except ValueError:
+            pass
+        if equals and _HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(value):
+            pairs[name.lower()] = value
+        else:
+            bad.append(str(number))
+    if bad:
+        complain(f"is no list of name=value (element {', '.join(bad)}): that element is left out")
+    return tuple(pairs.items())
+
+
+def searched(text: str, complain: Callable[[str], None]) -> Pattern[str] | None:
+    """One expression that finds what any element finds; None when there is no element."""
+    return _joined(text, complain, "{}", 0)
+
+
+def searched_any_case(text: str, complain: Callable[[str], None]) -> Pattern[str] | None:
+    """As `searched`, for upper and lower case."""
+    return _joined(text, complain, "{}", re.IGNORECASE)
+
+
+def matched(text: str, complain: Callable[[str], None]) -> Pattern[str] | None:
+    """One expression that matches what any element matches as a whole, in any case."""
+    return _joined(text, complain, r"\A(?:{})\Z", re.IGNORECASE)
+
+
+def _joined(text: str, complain: Callable[[str], None], frame: str, flags: int) -> Pattern[str] | None:
+    kept: list[str] = []
+    bad = []
+    pattern = None
+    for element in elements(text):
+        # Flags may stand at the start of the whole expression only: let them hold for their element.
+        scoped = _LEADING_FLAGS.sub(r"(?\1:\2)", element)
+        try:
+            re.compile(scoped)
+            # Sound alone is not enough: two elements may define the same group.
+            pattern = re.compile(frame.replace("{}", "|".join([*kept, scoped])), flags)
+        except Exception as error:  # re.error, RecursionError, OverflowError, a warning made an error
+            bad.append(f"{element[:80]!r}: {error}")
+        else:
+            kept.append(scoped)
+    if bad:
+        complain(f"is no list of regular expressions ({'; '.join(bad)[:200]}): that element is left out")
+    return pattern
+
+
+def _percent_decoded(text: str) -> str:
+    """Decode `%XX` strictly.
+
+    Raises:
+        ValueError: An escape is incomplete, or the result is not UTF-8.
+    """
+    raw = text.encode("utf-8", "surrogateescape")
+    return _ESCAPE.sub(lambda escape: bytes.fromhex(_digits(escape)), raw).decode("utf-8")
+
+
+def _digits(escape: re.Match[bytes]) -> str:
+    digits: bytes | None = escape[1]
+    if digits is None:
+        raise ValueError("incomplete escape")
+    return digits.decode("ascii")

@@ -1,0 +1,143 @@
+"""The store's bounds: whole traces go, the oldest first, in steps that hold the write lock for milliseconds.
+
+Whichever writer notices does it; two at once only get done sooner. Nothing is remembered between
+processes: the state is the file's.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import sqlite3
+    from typing import Final
+
+STEP_SPANS: Final = 1000
+"""Spans that one step deletes at most: 11 ms on a laptop."""
+
+_STEP_PAGES: Final = 256
+_STEP_INTERNED: Final = 200
+_OLDEST: Final = 200
+"""How many of the oldest traces are looked at for their age: one that goes on for days hides none behind it."""
+_AGE_CHECK_EVERY: Final = 30.0
+"""Seconds between two looks for aged traces; the first write looks too."""
+_SPARE_PAGES: Final = 1024
+"""Free pages that are always kept for new spans (4 MiB)."""
+
+# Eviction begins at the high mark and goes on to the low one. The rest is for the WAL and the
+# batch that is under way, so that the files together stay within what the operator allowed.
+_HIGH: Final = 15 / 16
+_LOW: Final = 14 / 16
+
+_OLDEST_TRACES: Final = "SELECT id FROM traces ORDER BY id LIMIT ?"
+_AGED_TRACES: Final = "SELECT id FROM (SELECT id, written FROM traces ORDER BY id LIMIT ?) WHERE written < ?"
+
+
+class Retention:
+    """Keeps the store within `max_bytes` and `max_age` (seconds)."""
+
+    def __init__(self, max_bytes: int, max_age: float) -> None:
+        self.max_bytes = max_bytes
+        self.max_age = max_age
+        self._evicting = False
+        self._ageing = False
+        self._collecting = False
+        self._next_age_check = float("-inf")
+
+    def step(self, connection: sqlite3.Connection) -> bool:
+        """Do one bounded piece of work in one transaction; False when there was nothing to do.
+
+        Raises:
+            sqlite3.Error: Busy, or worse; what was done before stays done.
+        """
+        if self._too_large(connection):
+            self._evicting = self._evict(connection, _OLDEST_TRACES, (_OLDEST,))
+        elif self._too_old():
+            self._ageing = self._evict(connection, _AGED_TRACES, (_OLDEST, time.time() - self.max_age))
+        elif self._collecting:
+            self._collecting = self._collect(connection)
+        else:
+            return self._shrink(connection)
+        return True
+
+    def _too_large(self, connection: sqlite3.Connection) -> bool:
+        pages, free, size = _usage(connection)
+        used = (pages - free) * size
+        self._evicting = used > self.max_bytes * (_LOW if self._evicting else _HIGH)
+        return self._evicting
+
+    def _too_old(self) -> bool:
+        now = time.monotonic()
+        if now >= self._next_age_check:
+            self._next_age_check = now + _AGE_CHECK_EVERY
+            self._ageing = True
+        return self._ageing
+
+    def _evict(self, connection: sqlite3.Connection, query: str, parameters: tuple[float, ...]) -> bool:
+        """Delete the traces that `query` selects, up to a step's worth of spans; False when there were none."""
+        quota = STEP_SPANS
+        with write_lock(connection):
+            doomed = [number for (number,) in connection.execute(query, parameters)]
+            for trace in doomed:
+                quota -= connection.execute(
+                    "DELETE FROM spans WHERE id IN (SELECT id FROM spans WHERE trace = ? LIMIT ?)",
+                    (trace, quota),
+                ).rowcount
+                if quota <= 0:
+                    break  # perhaps in the middle of a trace: the next step goes on with it
+                connection.execute("DELETE FROM traces WHERE id = ?", (trace,))
+        self._collecting = self._collecting or bool(doomed)
+        return bool(doomed)
+
+    def _collect(self, connection: sqlite3.Connection) -> bool:
+        """Drop names that no span uses any more; False when none was left."""
+        with write_lock(connection):
+            (oldest,) = connection.execute("SELECT ifnull(min(id), 9e18) FROM spans").fetchone()
+            found = 0
+            for table in ("operations", "resources", "scopes", "services"):
+                found += connection.execute(
+                    f"DELETE FROM {table} WHERE id IN (SELECT id FROM {table} WHERE newest < ? LIMIT ?)",  # noqa: S608
+                    (oldest, _STEP_INTERNED),
+                ).rowcount
+        return found > 0
+
+    def _shrink(self, connection: sqlite3.Connection) -> bool:
+        """Give free pages back when they are many, or when the file is larger than allowed."""
+        pages, free, size = _usage(connection)
+        if free > max(_SPARE_PAGES, pages // 4) or (free and pages * size > self.max_bytes):
+            connection.execute(f"PRAGMA incremental_vacuum({_STEP_PAGES})").fetchall()
+            return _usage(connection)[0] < pages
+        return False
+
+
+class write_lock:  # noqa: N801 - reads as what it is
+    """A write transaction: committed at the end, rolled back when an exception leaves it.
+
+    `BEGIN IMMEDIATE`: a transaction that reads first and writes later could fail for no fault of its own.
+    """
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def __enter__(self) -> None:
+        self._connection.execute("BEGIN IMMEDIATE")
+
+    def __exit__(self, kind: type[BaseException] | None, *details: object) -> None:
+        try:
+            if kind is None:
+                self._connection.execute("COMMIT")
+        finally:
+            # After an exception, or when the commit failed. SQLite may have rolled back by itself: disk full.
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+
+
+def _usage(connection: sqlite3.Connection) -> tuple[int, int, int]:
+    """Pages of the file, free ones among them, and bytes of a page."""
+    (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    (free,) = connection.execute("PRAGMA freelist_count").fetchone()
+    (size,) = connection.execute("PRAGMA page_size").fetchone()
+    return pages, free, size

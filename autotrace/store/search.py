@@ -1,0 +1,98 @@
+"""Which traces match: the conditions of the query APIs, as SQL that stays within the indexes.
+
+As in Jaeger, a trace matches when one of its spans meets every condition.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from autotrace.store.records import STATUS_ERROR
+
+if TYPE_CHECKING:
+    import sqlite3
+    from typing import Final
+
+_MAX_TIME: Final = 2**63 - 1
+
+
+class Query(NamedTuple):
+    """What to look for; all that is left out matches everything."""
+
+    service: str = ""
+    operation: str = ""
+    """The exact name of a span."""
+    errors_only: bool = False
+    min_duration: int = 0
+    """Of a span, in nanoseconds; likewise below."""
+    max_duration: int | None = None
+    start: int = 0
+    """Nanoseconds since the epoch: the earliest start of a span."""
+    end: int = _MAX_TIME
+    """Likewise the latest, inclusive."""
+    limit: int = 20
+
+
+def matching(connection: sqlite3.Connection, query: Query) -> list[int]:
+    """Row ids of matching traces, newest first, at most `query.limit`."""
+    if query.service:
+        return _of_service(connection, query)
+    return _of_all(connection, query)
+
+
+def _of_service(connection: sqlite3.Connection, query: Query) -> list[int]:
+    """Walk the service's spans, newest first, within `spans_by_service`; a few matches end the walk early."""
+    row = connection.execute("SELECT id FROM services WHERE name = ?", (query.service,)).fetchone()
+    if row is None:
+        return []
+    conditions, values = _span_conditions(query)
+    walk = connection.execute(
+        # INDEXED BY: without statistics the planner would rather sort.
+        "SELECT trace FROM spans INDEXED BY spans_by_service"  # noqa: S608 - our own text
+        f" WHERE service = ? AND start BETWEEN ? AND ?{conditions} ORDER BY start DESC",
+        (row[0], query.start, query.end, *values),
+    )
+    found: dict[int, None] = {}
+    for (trace,) in walk:
+        found[trace] = None
+        if len(found) >= query.limit:
+            break
+    walk.close()
+    return list(found)
+
+
+def _of_all(connection: sqlite3.Connection, query: Query) -> list[int]:
+    """Walk the traces in the order of arrival, and look into those whose summary does not rule it out."""
+    conditions, values = _span_conditions(query)
+    hopeful = "t.end >= ? AND t.start <= ? AND t.end - t.start >= ?" + " AND t.errors > 0" * query.errors_only
+    arguments: list[object] = [query.start, query.end, query.min_duration]
+    if conditions or query.start:
+        hopeful += (
+            f" AND EXISTS (SELECT 1 FROM spans WHERE trace = t.id AND start BETWEEN ? AND ?{conditions})"  # noqa: S608
+        )
+        arguments += [query.start, query.end, *values]
+    return [
+        number
+        for (number,) in connection.execute(
+            f"SELECT t.id FROM traces t WHERE {hopeful} ORDER BY t.id DESC LIMIT ?",  # noqa: S608 - our own text
+            (*arguments, query.limit),
+        )
+    ]
+
+
+def _span_conditions(query: Query) -> tuple[str, list[object]]:
+    conditions = ""
+    values: list[object] = []
+    if query.operation:
+        conditions += " AND operation IN (SELECT id FROM operations WHERE name = ?)"
+        values.append(query.operation)
+    if query.errors_only:
+        conditions += " AND status = ?"
+        values.append(STATUS_ERROR)
+    if query.min_duration:
+        conditions += " AND duration >= ?"
+        values.append(query.min_duration)
+    if query.max_duration is not None:
+        conditions += " AND duration <= ?"
+        values.append(query.max_duration)
+    return conditions, values

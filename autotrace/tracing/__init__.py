@@ -1,0 +1,1 @@
+"""The hot path: span, tracer, context, ids, limits."""

@@ -1,0 +1,115 @@
+"""Attribute values as the specification allows them, within the configured limits.
+
+Only what an application hands over passes through here. Attributes of our own instrumentation are
+built from trusted types and skip it.
+
+Spec: https://opentelemetry.io/docs/specs/otel/common/#attribute and .../common/#attribute-limits
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from autotrace import notices
+
+if TYPE_CHECKING:
+    from typing import Final
+
+Attributes = dict[str, Any]
+
+_SCALARS: Final = frozenset({str, bool, int, float, bytes, type(None)})
+_MAX_DEPTH: Final = 20
+_LONG: Final = 256
+"""Length from which a value is weighed; shorter ones are bounded by their count."""
+
+
+def bounded(given: Mapping[str, Any] | None, count: int | None, length: int | None) -> tuple[Attributes, int]:
+    """Copy `given` within the limits.
+
+    Args:
+        given: What the application passed.
+        count: Attributes to keep at most; None for no limit.
+        length: Characters of a string and bytes of a byte string to keep; None for no limit.
+
+    Returns:
+        The clean attributes, and how many were dropped.
+    """
+    kept: Attributes = {}
+    dropped = 0
+    if given:
+        if type(given) is dict and length is None and (count is None or len(given) <= count):
+            for key, value in given.items():
+                if type(value) not in _SCALARS or type(key) is not str or not key:
+                    break
+            else:
+                return given.copy(), 0  # the usual case: nothing to clean
+        for key, value in given.items():
+            if not put(kept, key, value, count, length):
+                dropped += 1
+    return kept, dropped
+
+
+def put(attributes: Attributes, key: str, value: Any, count: int | None, length: int | None) -> bool:
+    """Set one attribute; False when it was dropped. A known key is replaced, whatever the count."""
+    if type(key) is not str or not key:
+        notices.warn(
+            f"attribute key {key!r:.100} is not a non-empty string: attribute dropped", "attribute key"
+        )
+        return False
+    if count is not None and key not in attributes and len(attributes) >= count:
+        return False
+    attributes[key] = clean(value, length)
+    return True
+
+
+def clean(value: Any, length: int | None, depth: int = 0) -> Any:
+    """A copy of `value` that nobody can change later: scalars, tuples and dicts of them.
+
+    What is neither becomes its `str()`, as the SDK does; what cannot even do that becomes None.
+    """
+    kind = type(value)
+    if kind is str:
+        return value if length is None or len(value) <= length else value[:length]
+    if kind in _SCALARS:
+        return value[:length] if kind is bytes and length is not None else value
+    if isinstance(value, str):
+        return clean(str(value), length)
+    if isinstance(value, (bool, int, float, bytes)):
+        return value
+    if depth >= _MAX_DEPTH:
+        return None
+    if isinstance(value, Mapping):
+        return {
+            key: clean(member, length, depth + 1)
+            for key, member in value.items()
+            if isinstance(key, str) and key
+        }
+    if isinstance(value, Sequence):
+        return tuple(clean(member, length, depth + 1) for member in value)
+    notices.warn(f"attribute value of type {kind.__name__} is recorded as its text", "attribute type")
+    try:
+        return clean(str(value), length)
+    except Exception:
+        return None
+
+
+def weigh(attributes: Attributes) -> int:
+    """Bytes of the long values in `attributes`, roughly."""
+    weight = 0
+    for value in attributes.values():
+        if type(value) is not str or len(value) > _LONG:
+            weight += weigh_value(value)
+    return weight
+
+
+def weigh_value(value: Any) -> int:
+    """Bytes of a long value, roughly; 0 for a short one."""
+    kind = type(value)
+    if kind is str or kind is bytes:
+        return len(value) if len(value) > _LONG else 0
+    if kind is tuple or kind is list:
+        return 8 * len(value) + sum(map(weigh_value, value))
+    if kind is dict:
+        return 64 * len(value) + weigh(value)
+    return 0

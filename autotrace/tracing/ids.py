@@ -1,0 +1,33 @@
+"""Trace and span ids.
+
+From a generator of our own: an application that calls `random.seed(42)` would otherwise make the
+same ids in every process. A forked child draws from a new seed.
+"""
+
+from __future__ import annotations
+
+import os
+from random import Random
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_random = Random()  # noqa: S311 - ids need to be distinct, not secret
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_random.seed)
+
+getrandbits: Callable[[int], int] = _random.getrandbits
+"""One C call."""
+
+
+class IdGenerator(Protocol):
+    """The SDK's protocol, for generators named by `OTEL_PYTHON_ID_GENERATOR`."""
+
+    def generate_trace_id(self) -> int:
+        """128 bits, not 0."""
+        ...
+
+    def generate_span_id(self) -> int:
+        """64 bits, not 0."""
+        ...

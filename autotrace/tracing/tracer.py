@@ -1,0 +1,233 @@
+"""The tracer: where spans begin.
+
+`start_span` and `start_as_current_span` are the OpenTelemetry API's doors, for the application.
+`start` and `start_leaf` are ours, for instrumentation: attributes are handed over instead of copied
+and checked, and gathered only for spans that are recorded.
+
+Spec: https://opentelemetry.io/docs/specs/otel/trace/api/#tracer
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry import trace
+from opentelemetry.trace import INVALID_SPAN, SpanKind
+
+from autotrace.tracing.attributes import bounded, weigh
+from autotrace.tracing.block import SpanBlock
+from autotrace.tracing.context import SPAN_KEY, current, suppressed
+from autotrace.tracing.remote import DECISION_KEY, ROOT_ATTRIBUTES_KEY, RemoteSpan
+from autotrace.tracing.span import RANDOM, SAMPLED, Span
+from autotrace.tracing.unsampled import UnsampledSpan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from opentelemetry.context import Context
+    from opentelemetry.trace import Link
+
+    from autotrace.tracing.attributes import Attributes
+    from autotrace.tracing.provider import TracerProvider
+    from autotrace.tracing.scope import Scope
+
+_OURS = (Span, RemoteSpan, UnsampledSpan)
+SERVER = SpanKind.SERVER
+CONSUMER = SpanKind.CONSUMER
+INTERNAL = SpanKind.INTERNAL
+
+
+class Tracer(trace.Tracer):
+    """Starts spans of one instrumentation scope. Safe from any thread, without a lock."""
+
+    def __init__(self, provider: TracerProvider, scope: Scope) -> None:
+        self.provider = provider
+        self.scope = scope
+        self.delegate: trace.Tracer | None = None
+        """The tracer of the application's own provider, once it has set one."""
+
+    # Doors for instrumentation.
+
+    def start(  # noqa: C901, PLR0912 - one pass; every call more costs each span 0.1 us
+        self,
+        name: str,
+        kind: SpanKind,
+        attributes: Attributes,
+        context: Context,
+        describe: Callable[[Any], Attributes] | None = None,
+        subject: Any = None,
+        links: Sequence[Link] = (),
+        start_time: int | None = None,
+    ) -> Span | UnsampledSpan:
+        """Begin a span whose context travels: it has ids of its own even when it is not recorded.
+
+        Args:
+            name: Of low cardinality.
+            kind: As in the API.
+            attributes: Belongs to the span from now on. Trusted: keys and values are not checked.
+            context: Where the parent is looked up; the caller decides what becomes current.
+            describe: Makes the attributes instead, from `subject`, only when somebody will read them.
+            subject: For `describe`.
+            links: To other spans.
+            start_time: Nanoseconds since the epoch; now when not given.
+        """
+        provider = self.provider
+        parent: Any = context.get(SPAN_KEY) if context else None
+        if type(parent) not in _OURS:
+            parent = self._parent_elsewhere(parent, kind)
+
+        sampled: Any  # None while nobody has decided
+        if parent is None:
+            trace_id = provider.new_trace_id()
+            trace_state = None
+            flags = provider.random_flag
+            sampled = context.get(DECISION_KEY) if context else None
+        else:
+            trace_id = parent.trace_id
+            trace_state = parent.trace_state
+            flags = parent.trace_flags & RANDOM
+            sampled = (
+                None if type(parent) is RemoteSpan and parent.deferred else bool(parent.trace_flags & SAMPLED)
+            )
+
+        sampler = provider.sampler
+        if sampled is None or not sampler.follows_parent:
+            if sampled is None:
+                sampler = sampler.root
+            decision = sampler.constant
+            if decision is None:
+                if describe is not None and sampler.reads_attributes:
+                    attributes, describe = describe(subject), None
+                decision = sampler.decide(
+                    sampled, type(parent) is RemoteSpan, trace_id, name, kind, attributes, links, context
+                )
+            if decision.trace_state is not None:
+                trace_state = decision.trace_state
+            if not decision.recording:
+                return UnsampledSpan(trace_id, provider.new_span_id(), flags, trace_state)
+            if decision.attributes:
+                attributes = {
+                    **(attributes if describe is None else describe(subject)),
+                    **decision.attributes,
+                }
+                describe = None
+            sampled = decision.sampled
+        elif not sampled:
+            return UnsampledSpan(trace_id, provider.new_span_id(), flags, trace_state)
+
+        span = Span(
+            name,
+            kind,
+            trace_id,
+            provider.new_span_id(),
+            attributes if describe is None else describe(subject),
+            provider.resource,
+            self.scope,
+            provider.limits,
+            provider.on_end if sampled else provider.on_end_unsampled,
+            start_time,
+        )
+        span.trace_flags = flags | SAMPLED if sampled else flags
+        if trace_state is not None:
+            span.trace_state = trace_state
+        if parent is not None:
+            span.parent_id = parent.span_id
+            span.parent_flags = parent.trace_flags
+            if type(parent) is RemoteSpan:
+                span.parent_is_remote = True
+        elif context and ROOT_ATTRIBUTES_KEY in context:
+            added: Any = context[ROOT_ATTRIBUTES_KEY]
+            span._attributes.update(added)  # noqa: SLF001 - tracer and span are one unit
+        for link in links:
+            span.add_link(link.context, link.attributes)
+        if provider.processors:
+            provider.on_start(span, context)
+        return span
+
+    def _parent_elsewhere(self, found: Any, kind: SpanKind) -> Any:
+        """The parent where the context holds no span of ours: a foreign one, or what started the process.
+
+        A request from outside (SERVER, CONSUMER) is no part of what started this process.
+        """
+        if found is not None:
+            return _foreign(found)
+        return None if kind is SERVER or kind is CONSUMER else self.provider.process_parent
+
+    def start_leaf(self, name: str, kind: SpanKind, attributes: Attributes, context: Context) -> Span | None:
+        """Begin a span that nothing can be the child of; None where there is nothing to record."""
+        if context and suppressed(context):
+            return None
+        span = self.start(name, kind, attributes, context)
+        return span if type(span) is Span else None
+
+    # Doors for the application: opentelemetry.trace.Tracer.
+
+    def start_span(
+        self,
+        name: str,
+        context: Context | None = None,
+        kind: SpanKind = INTERNAL,
+        attributes: Mapping[str, Any] | None = None,
+        links: Sequence[Link] | None = (),
+        start_time: int | None = None,
+        record_exception: bool = True,
+        set_status_on_exception: bool = True,
+    ) -> trace.Span:
+        """Begin a span as the API says."""
+        if self.delegate is not None:
+            return self.delegate.start_span(
+                name, context, kind, attributes, links, start_time, record_exception, set_status_on_exception
+            )
+        if context is None:
+            context = current()
+        limits = self.provider.limits
+        kept, dropped = bounded(attributes, limits.attributes, limits.attribute_length)
+        span = self.start(name, kind, kept, context, None, None, links or (), start_time)
+        if type(span) is not Span:
+            return span
+        span.dropped_attributes = dropped
+        if kept:
+            span.weight = weigh(kept)
+        span._record_exception = record_exception  # noqa: SLF001
+        span._set_status_on_exception = set_status_on_exception  # noqa: SLF001
+        return span
+
+    def start_as_current_span(  # type: ignore[override]  # a context manager and decorator, as the API's is
+        self,
+        name: str,
+        context: Context | None = None,
+        kind: SpanKind = INTERNAL,
+        attributes: Mapping[str, Any] | None = None,
+        links: Sequence[Link] | None = (),
+        start_time: int | None = None,
+        record_exception: bool = True,
+        set_status_on_exception: bool = True,
+        end_on_exit: bool = True,
+    ) -> SpanBlock:
+        """Begin a span for a `with` block or, as a decorator, for each call of a function."""
+        return SpanBlock(
+            self,
+            (name, context, kind, attributes, links, start_time, record_exception, set_status_on_exception),
+            end_on_exit,
+        )
+
+
+class PassiveTracer(Tracer):
+    """Makes no spans and passes the parent on: `OTEL_SDK_DISABLED`, where propagators keep working."""
+
+    def start(
+        self, _name: str, _kind: SpanKind, _attributes: Attributes, context: Context, *_span: Any
+    ) -> Any:
+        """The parent as it is, or the invalid span."""
+        parent = context.get(SPAN_KEY)
+        return parent if isinstance(parent, trace.Span) and not parent.is_recording() else INVALID_SPAN
+
+
+def _foreign(parent: Any) -> Any:
+    """A span of somebody else as one that has slots; None when it names no span."""
+    ids = parent.get_span_context() if isinstance(parent, trace.Span) else None
+    if ids is None or not ids.is_valid:
+        return None
+    if ids.is_remote:
+        return RemoteSpan(ids.trace_id, ids.span_id, ids.trace_flags, ids.trace_state)
+    return UnsampledSpan(ids.trace_id, ids.span_id, ids.trace_flags, ids.trace_state)
