@@ -5,4 +5,14 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import pytest
+
+from autotrace.patching import guard
+
 sys.path.insert(0, str(Path(__file__).parent))
+
+
+@pytest.fixture(autouse=True)
+def _strict(request, monkeypatch):
+    """A bug of ours fails the test instead of being absorbed, but where a test is about that."""
+    monkeypatch.setattr(guard, "strict", request.node.get_closest_marker("tolerant") is None)

@@ -30,6 +30,7 @@ _UNSET: Final = StatusCode.UNSET
 _OK: Final = StatusCode.OK
 _SAMPLED: Final = 1
 
+_CUT: Final = "autotrace.cut"
 _DROPPED_ATTRIBUTES: Final = "otel.dropped_attributes_count"
 
 _SHORTER: Final = (4096, 1024, 256)
@@ -87,26 +88,27 @@ class SpanEncoder:
         Raises:
             Exception: It holds what cannot be encoded.
         """
-        tags = self._pairs.all_of(span._attributes)
+        tags = self._span_tags(span, self._pairs.all_of(span._attributes), None)
         logs = self._logs(span, None) if span._events is not None or span._links is not None else ()
-        return self._written(span, self._names[span.name], self._with_own_tags(span, tags), logs)
+        return self._written(span, self._names[span.name], tags, logs)
 
     def cut_span(self, span: Span, room: int) -> bytes | None:
         """Encode a span in at most `room` bytes; None when that is impossible.
 
         Long values are cut, then the largest tags and logs left out. A tag `autotrace.cut` says so.
+
+        Raises:
+            Exception: It holds what cannot be encoded.
         """
+        attributes = {**span._attributes, _CUT: True}
         for longest in _SHORTER:
             name = self._name(text_of(span.name)[:longest])
-            tags = self._with_own_tags(
-                span, self._cut_tags({**span._attributes, "autotrace.cut": True}, longest)
-            )
+            tags = self._span_tags(span, self._tags(attributes, longest), longest)
             logs = self._logs(span, longest)
             encoded = self._written(span, name, tags, logs)
             if len(encoded) <= room:
                 return encoded
-        tags, logs = _without_largest(tags, logs, len(encoded) - room)
-        encoded = self._written(span, name, tags, logs)
+        encoded = self._written(span, name, *_without_largest(tags, logs, len(encoded) - room))
         return encoded if len(encoded) <= room else None
 
     def process(self, resource: Resource) -> bytes:
@@ -115,8 +117,7 @@ class SpanEncoder:
 
     def cut_process(self, resource: Resource, room: int) -> bytes:
         """Encode a resource in at most `room` bytes, which are 1000 or more, as `cut_span` does."""
-        longest = _SHORTER[-1]
-        tags = self._cut_tags({**_process_tags(resource), "autotrace.cut": True}, longest)
+        tags = self._tags({**_process_tags(resource), _CUT: True}, _SHORTER[-1])
         name = utf8(resource.service_name[:_LONGEST_SERVICE_NAME])
         tags, _ = _without_largest(tags, [], len(self._thrift.process(name, tags)) - room)
         return self._thrift.process(name, tags)
@@ -141,11 +142,12 @@ class SpanEncoder:
             logs,
         )
 
-    def _with_own_tags(self, span: Span, tags: list[bytes]) -> list[bytes]:
+    def _span_tags(self, span: Span, attributes: list[bytes], longest: int | None) -> list[bytes]:
         """Put the kind before the attributes, where an attribute of the name wins, and all else after."""
         scope = span.instrumentation_scope
         known = self._scopes.get(id(scope))
-        tags = [*self._kinds.get(id(span.kind), ()), *tags, *(known[1] if known else self._scope_tags(scope))]
+        scope_tags = known[1] if known is not None else self._scope_tags(scope)
+        tags = [*self._kinds.get(id(span.kind), ()), *attributes, *scope_tags]
         if (
             span.status_code is not _UNSET
             or span.dropped_attributes
@@ -153,7 +155,7 @@ class SpanEncoder:
             or span.dropped_links
             or span.trace_state
         ):
-            tags += self._pairs.all_of(_rare(span))
+            tags += self._tags(_rare(span), longest)
         return tags
 
     def _scope_tags(self, scope: Scope) -> list[bytes]:
@@ -171,14 +173,13 @@ class SpanEncoder:
         records = [(event.timestamp, _event_fields(event)) for event in span._events or ()]
         records += [(span.start_time, _link_fields(link)) for link in span._links or () if link.attributes]
         return [
-            self._thrift.log(
-                unsigned(time, INT64_MAX) // 1000,
-                self._pairs.all_of(fields) if longest is None else self._cut_tags(fields, longest),
-            )
+            self._thrift.log(unsigned(time, INT64_MAX) // 1000, self._tags(fields, longest))
             for time, fields in records
         ]
 
-    def _cut_tags(self, attributes: Mapping[str, Any], longest: int) -> list[bytes]:
+    def _tags(self, attributes: Mapping[str, Any], longest: int | None) -> list[bytes]:
+        if longest is None:
+            return self._pairs.all_of(attributes)
         return [self._tag(key, _cut(value, longest)) for key, value in attributes.items()]
 
     def _name(self, name: str) -> bytes:
@@ -221,16 +222,17 @@ def _rare(span: Span) -> dict[str, Any]:
 
 def _event_fields(event: Event) -> dict[str, Any]:
     """Name and attributes; an attribute `event` wins."""
-    fields = {"event": event.name, **event.attributes}
-    if event.dropped_attributes:
-        fields[_DROPPED_ATTRIBUTES] = event.dropped_attributes
-    return fields
+    return {"event": event.name, **event.attributes, **_dropped(event)}
 
 
 def _link_fields(link: Link) -> dict[str, Any]:
     trace_id, span_id = _ids(link)
     fields = {"event": "link", "trace_id": f"{trace_id:032x}", "span_id": f"{span_id:016x}"}
-    return {**fields, **(link.attributes or {})}
+    return {**fields, **(link.attributes or {}), **_dropped(link)}
+
+
+def _dropped(member: Event | Link) -> dict[str, int]:
+    return {_DROPPED_ATTRIBUTES: member.dropped_attributes} if member.dropped_attributes else {}
 
 
 def _ids(link: Link) -> tuple[int, int]:

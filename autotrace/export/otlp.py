@@ -88,7 +88,7 @@ def from_settings(settings: Settings) -> Exporter:
         exporter = _grpc_exporter(settings)
         if exporter is not None:
             return exporter
-        url = _http_url(url)
+        url = _http_url(url, settings.exporter_otlp_traces_insecure)
         notices.warn(
             "OTLP over gRPC needs `pip install 'autotrace[grpc]'`; "
             f"sending OTLP over HTTP to port 4318 instead: {_without_credentials(url)}"
@@ -112,13 +112,17 @@ def _without_credentials(url: str) -> str:
     return scheme + separator + rest.partition("?")[0].rpartition("@")[2]
 
 
-def _http_url(url: str) -> str:
-    """Where a backend that listens for gRPC at `url` listens for HTTP, by custom."""
+def _http_url(url: str, insecure: bool) -> str:
+    """Where a backend that listens for gRPC at `url` listens for HTTP, by custom.
+
+    Without a scheme gRPC uses TLS, unless told not to.
+    """
     scheme, _, rest = url.rpartition("://")
     authority, _, path = rest.partition("/")
     if authority.endswith(_GRPC_PORT):
         authority = authority[: -len(_GRPC_PORT)] + _HTTP_PORT
-    return f"{scheme or 'http'}://{authority}/{path or 'v1/traces'}"
+    default_scheme = "http" if insecure else "https"
+    return f"{scheme or default_scheme}://{authority}/{path or 'v1/traces'}"
 
 
 def _grpc_exporter(settings: Settings) -> Exporter | None:
@@ -139,6 +143,7 @@ def _grpc_exporter(settings: Settings) -> Exporter | None:
     url = settings.exporter_otlp_traces_endpoint
     exporter = exporter_class(
         endpoint=url,
+        insecure=settings.exporter_otlp_traces_insecure or None,  # None: the scheme decides
         headers=settings.exporter_otlp_traces_headers,
         timeout=settings.exporter_otlp_traces_timeout,
         compression=compression.Gzip if gzip else compression.NoCompression,

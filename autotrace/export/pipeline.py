@@ -71,6 +71,7 @@ class Pipeline:
         self._max_spans = max_spans
         self._max_bytes = max_bytes
         self._batch_size = batch_size
+        self._last_of_batch = batch_size - 1
         self._short_delay = min(SHORT_DELAY, delay)
         self._long_delay = min(LONG_DELAY, delay)
         self._export_timeout = export_timeout
@@ -114,11 +115,11 @@ class Pipeline:
         if self._idle:
             self._idle = False
             self._ring()
-        elif waiting >= self._batch_size and not self._rung_for_batch:
-            self._rung_for_batch = True
-            self._ring()
         elif self._worker is None:
             self._start_worker()
+        elif waiting >= self._last_of_batch and not self._rung_for_batch:
+            self._rung_for_batch = True
+            self._ring()
 
     def _ring(self) -> None:
         try:
@@ -150,13 +151,14 @@ class Pipeline:
                 if not self._queue and not self._flushing:
                     self._bell.acquire()
                 self._idle = False
-            if self._deadline is not None:
-                self._drain()
-                return
-            if len(self._queue) < self._batch_size and not self._flushing:
+            if len(self._queue) < self._batch_size and not self._flushing and self._deadline is None:
                 self._bell.acquire(timeout=delay)
             self._rung_for_batch = False
+            # Read before the drain, after the bell: `shutdown` rings once, and either wait may take it.
+            closing = self._deadline is not None
             delivered = self._drain()
+            if closing:
+                return
             delay = self._short_delay if delivered < LOW_TRAFFIC else self._long_delay
 
     def _drain(self) -> int:
@@ -174,10 +176,14 @@ class Pipeline:
 
     def _take(self) -> list[Span]:
         queue = self._queue
-        batch = [queue.popleft() for _ in range(min(self._batch_size, len(queue)))]
-        self._taken = len(batch)
+        # Told before the queue is shorter: whoever flushes never sees neither.
+        self._taken = size = min(self._batch_size, len(queue))
+        batch = [queue.popleft() for _ in range(size)]
         if not queue:
             self._bytes = 0
+        elif self._bytes:
+            # Not exact, as `put` takes no lock; the next empty queue sets it right.
+            self._bytes = max(0, self._bytes - sum(span.weight for span in batch))
         return batch
 
     def _deliver(self, batch: list[Span]) -> None:
@@ -193,12 +199,12 @@ class Pipeline:
                 f"the {self.name} exporter failed: {error!r:.300}", f"export {self.name} {type(error)}"
             )
             losses = {EXPORTER_FAILED: len(batch)}
-        self._taken = 0
         self.sent += len(batch) - sum(losses.values())
         for reason, count in losses.items():
             self.losses[reason] += count
             destination = self._exporter.destination if self._exporter else self.name
             notices.warn(f"{count} spans did not reach {destination}: {reason}", f"loss {self.name} {reason}")
+        self._taken = 0
 
     def _too_late(self) -> bool:
         return self._deadline is not None and monotonic() >= self._deadline
@@ -210,6 +216,8 @@ class Pipeline:
         deadline = monotonic() + timeout
         with self._delivered:
             while self._queue or self._taken:
+                if self._deadline is not None:
+                    return False  # `shutdown` sends what it can; nothing is sent after it
                 if self._worker is None:
                     self._start_worker()
                 self._flushing = 1
@@ -240,5 +248,7 @@ class Pipeline:
             reasons = ", ".join(f"{count} {reason}" for reason, count in self.losses.items())
             notices.warn(f"{sum(self.losses.values())} spans were lost on the way to {self.name}: {reasons}")
         if self._exporter is not None and not (worker is not None and worker.is_alive()):
-            self._exporter.shutdown()
-
+            try:
+                self._exporter.shutdown()
+            except Exception as error:
+                notices.warn(f"the {self.name} exporter could not be shut down: {error!r:.300}")

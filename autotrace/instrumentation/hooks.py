@@ -28,6 +28,13 @@ HOOKS = (
         attaches_to="HTTPConnectionPool.urlopen, HTTPConnectionPool._make_request",
     ),
     Hook(
+        "urllib3",
+        "urllib3.poolmanager",
+        f"{_HERE}.urllib3:install_manager",
+        ">=1.26",
+        attaches_to="PoolManager.urlopen",
+    ),
+    Hook(
         "http.client",
         "http.client",
         f"{_HERE}.http_dot_client:install",

@@ -34,7 +34,8 @@ class Methods:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self.known = {method: method for method in settings.instrumentation_http_known_methods}
+        known = {method: method for method in settings.instrumentation_http_known_methods}
+        self.known = _EveryMethod() if settings.instrumentation_http_capture_all_methods else known
         """Look a method up here first: the span's name begins with what is found, or with `HTTP`."""
 
     @staticmethod
@@ -42,6 +43,13 @@ class Methods:
         """The value of `http.request.method` for one that nobody knows; the original is kept beside it."""
         attributes[HTTP_REQUEST_METHOD_ORIGINAL] = method[:MAX_TEXT]
         return OTHER
+
+
+class _EveryMethod(dict[str, str]):
+    """Knows any method (`OTEL_PYTHON_INSTRUMENTATION_HTTP_CAPTURE_ALL_METHODS`)."""
+
+    def get(self, method: str, _default: Any = None) -> Any:  # type: ignore[override]
+        return method[:MAX_TEXT]
 
 
 class HeaderCapture:

@@ -24,6 +24,10 @@ _NAMED: Final = 1
 _TABLE: Final = 2
 """A table comes next, in quotes of whatever kind."""
 
+_ALIAS: Final = 2
+"""Words after a table that are at most its alias: `AS a`."""
+_MUCH: Final = 9
+
 _INSERTS: Final = frozenset({"INSERT", "REPLACE", "UPSERT", "MERGE"})
 _CHANGES: Final = _INSERTS | {"UPDATE", "DELETE"}
 _QUERIES: Final = frozenset({"SELECT", "UPDATE", "DELETE"})
@@ -91,7 +95,7 @@ class _Level:
         self.listing = False
         """Whether a comma or JOIN brings another table."""
         self.after = 0
-        """Tokens since the last table: two are its alias, more are something else."""
+        """Tokens since the last table, those that are no words counted as `_MUCH`."""
         self.seen_from = False
         self.defines = False
         """Whether the thing that CREATE makes is still to be named."""
@@ -224,7 +228,7 @@ class Summary:
         if mark == "(":
             self._levels.append(self._inner(level, previous, was_open))
             self._level = self._levels[-1]
-            level.after += 9
+            level.after += _MUCH
         elif mark == ")":
             if len(self._levels) > 1:
                 self._levels.pop()
@@ -234,9 +238,9 @@ class Summary:
             self._levels = [self._level]
         elif mark == ",":
             if level.listing and not level.expect:
-                level.expect = _TABLE if level.after <= 2 else _NAMED  # noqa: PLR2004 - `AS alias`
+                level.expect = _TABLE if level.after <= _ALIAS else _NAMED
         else:
-            level.after += 9
+            level.after += _MUCH
 
     # What they do with it.
 
@@ -261,7 +265,7 @@ class Summary:
     def _other(self) -> None:
         self._open = False
         self._level.expect = _NOWHERE
-        self._level.after += 9
+        self._level.after += _MUCH
 
     def _begin(self, word: str, upper: str, level: _Level) -> None:
         """The first word of a statement or of what is in parentheses."""

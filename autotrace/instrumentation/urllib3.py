@@ -1,8 +1,8 @@
 """Client spans for urllib3, one per request that leaves the process.
 
 Patched: `HTTPConnectionPool._make_request`, which sends one request on one connection, whichever
-client library sits on top; `urlopen` around it calls itself for retries and redirects, and is
-patched only to count them. `_make_request` is private, but has been there with the same first
+client library sits on top. `urlopen` of pool and manager around it call themselves for retries and
+redirects, and are patched only to count them. `_make_request` is private, but has been there with the same first
 arguments from 1.x on; `urlopen`, the public door, would nest each retry in the one before.
 """
 
@@ -57,6 +57,11 @@ def install(module: ModuleType, patcher: Patcher) -> None:
 
     patcher.replace(module, "HTTPConnectionPool._make_request", observe)
     patcher.wrap(module, "HTTPConnectionPool.urlopen", observe_urlopen)
+
+
+def install_manager(module: ModuleType, patcher: Patcher) -> None:
+    """Patch `urllib3.poolmanager`."""
+    patcher.wrap(module, "PoolManager.urlopen", observe_urlopen)
 
 
 def observe_urlopen(_call: Call) -> Generator[None, Outcome, None]:

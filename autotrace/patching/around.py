@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -68,6 +69,7 @@ def _around_function(original: Function, observer: Observer) -> Function:
             raise
         finally:
             _finish(steps, outcome)
+            del outcome  # with an error in it, this frame and the error would hold each other
 
     return wrapper
 
@@ -89,6 +91,7 @@ def _around_coroutine(original: Function, observer: Observer) -> Function:
             raise
         finally:
             _finish(steps, outcome)
+            del outcome  # with an error in it, this frame and the error would hold each other
 
     return wrapper
 
@@ -114,6 +117,7 @@ def _around_generator(original: Function, observer: Observer) -> Function:
             raise
         finally:
             _finish(steps, outcome)
+            del outcome  # with an error in it, this frame and the error would hold each other
 
     return wrapper
 
@@ -125,28 +129,41 @@ def _around_async_generator(original: Function, observer: Observer) -> Function:
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
         call = Call(args, kwargs)
         steps = _begin(observer, call)
-        generator = original(*call.args, **call.kwargs)
+        if steps is not None:
+            args, kwargs = call.args, call.kwargs
         outcome = Outcome()
         try:
-            value = await generator.__anext__()
+            generator = original(*args, **kwargs)
+            step = _first_step(generator)
             while True:
                 try:
+                    value = await step
+                except StopAsyncIteration:
+                    return
+                try:
                     sent = yield value
-                except GeneratorExit:
-                    await generator.aclose()
-                    raise
-                except BaseException as error:
-                    value = await generator.athrow(error)
+                except BaseException as error:  # GeneratorExit too: what the original makes of it counts
+                    step = generator.athrow(error)
                 else:
-                    value = await generator.asend(sent)
-        except (StopAsyncIteration, GeneratorExit) as ending:
-            if isinstance(ending, GeneratorExit):
-                raise
+                    step = generator.asend(sent)
+        except GeneratorExit:
+            raise  # the consumer has had enough: no error
         except BaseException as error:
             outcome.error = error
             raise
         finally:
             if steps is not None:
                 _finish(steps, outcome)
+            del outcome
 
     return wrapper
+
+
+def _first_step(generator: Any) -> Any:
+    """Begin without telling the event loop, which would close the original beside the wrapper."""
+    hooks = sys.get_asyncgen_hooks()
+    sys.set_asyncgen_hooks(None, None)
+    try:
+        return generator.__anext__()
+    finally:
+        sys.set_asyncgen_hooks(*hooks)

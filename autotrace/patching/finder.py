@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 class ImportWatch:
-    """Calls `imported(module)` once for each of `names`, right after its code has run.
+    """Calls `imported(name, module)` for each of `names`, each time its code has run.
 
     `imported` must not raise. It runs inside the import, under that module's import lock.
     """
 
-    def __init__(self, names: frozenset[str], imported: Callable[[ModuleType], None]) -> None:
+    def __init__(self, names: frozenset[str], imported: Callable[[str, ModuleType], None]) -> None:
         self._names = names
         self._imported = imported
 
@@ -41,7 +41,7 @@ class ImportWatch:
             if spec is not None:
                 # A loader without exec_module (Python 3.9's zipimport) cannot be watched this way.
                 if spec.loader is not None and hasattr(spec.loader, "exec_module"):
-                    spec.loader = _WatchedLoader(spec.loader, self._imported)  # type: ignore[assignment]
+                    spec.loader = _WatchedLoader(name, spec.loader, self._imported)  # type: ignore[assignment]
                 return spec
         return None
 
@@ -50,22 +50,29 @@ class ImportWatch:
 
 
 class _WatchedLoader:
-    """Stands in for the real loader until the module's code runs, then steps aside."""
+    """Stands in for the real loader until the module's code runs, then steps aside.
 
-    def __init__(self, loader: Any, imported: Callable[[ModuleType], None]) -> None:
-        self._loader = loader
-        self._imported = imported
+    A spec that is only looked at (`importlib.util.find_spec`) keeps it, hence the borrowed class.
+    """
+
+    def __init__(self, name: str, loader: Any, imported: Callable[[str, ModuleType], None]) -> None:
+        self._watched = (name, loader, imported)
+
+    @property  # type: ignore[misc]  # answers `isinstance` for the real loader
+    def __class__(self) -> type:
+        return type(self._watched[1])
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._loader, name)
+        return getattr(self._watched[1], name)
 
-    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
-        module: ModuleType | None = self._loader.create_module(spec)
-        return module
+    def __repr__(self) -> str:
+        return repr(self._watched[1])
 
     def exec_module(self, module: ModuleType) -> None:
+        name, loader, imported = self._watched
         if module.__spec__ is not None:
-            module.__spec__.loader = self._loader
-        module.__loader__ = self._loader
-        self._loader.exec_module(module)
-        self._imported(module)
+            module.__spec__.loader = loader
+        module.__loader__ = loader
+        loader.exec_module(module)
+        # A module may replace itself: what is in its place is what the program gets.
+        imported(name, sys.modules.get(name, module))

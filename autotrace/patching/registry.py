@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from _thread import allocate_lock
 
 from autotrace import notices
 from autotrace.patching.finder import ImportWatch
@@ -39,8 +40,9 @@ class Registry:
         for hook in self.results:
             self._by_module.setdefault(hook.module, []).append(hook)
         self._wake = wake
-        self._waking = False
-        self._missed: list[ModuleType] = []
+        self._waking = allocate_lock()
+        """Taken for good by the thread that wakes."""
+        self._missed: list[tuple[str, ModuleType]] = []
         self._new_patcher: Callable[[Hook], Patcher] | None = None
         self._disabled: Callable[[str], bool] = lambda _library: False
         self._patchers: dict[Hook, Patcher] = {}
@@ -53,7 +55,7 @@ class Registry:
         for name in self._by_module:
             module = sys.modules.get(name)
             if module is not None:
-                self._imported(module)
+                self._serve(name, module)
 
     def start(self, new_patcher: Callable[[Hook], Patcher], disabled: Callable[[str], bool]) -> None:
         """A tracer exists: install every row whose module is there, watch for the others.
@@ -67,9 +69,8 @@ class Registry:
         for name in self._by_module:
             module = sys.modules.get(name)
             if module is not None and not _is_loading(module):
-                self._imported(module)
-        while self._missed:
-            self._imported(self._missed.pop())
+                self._serve(name, module)
+        self._serve_missed()
 
     def disarm(self) -> None:
         """Stop watching imports, take every patch back."""
@@ -91,22 +92,40 @@ class Registry:
             self.results[hook] = (STOOD_DOWN, reason)
         return True
 
-    def _imported(self, module: ModuleType) -> None:
+    def _imported(self, name: str, module: ModuleType) -> None:
         """The end of an import. Never raises: the application's import would fail."""
-        hooks = self._by_module.get(module.__name__, [])
-        if self._new_patcher is None:
-            if all(hook.waits for hook in hooks):
+        for hook in self._by_module[name]:
+            if self.results[hook][0] == INSTALLED:  # reloaded: its code has run over the patches
+                self.results[hook] = (WAITING, "")
+        self._serve(name, module)
+
+    def _serve(self, name: str, module: ModuleType) -> None:
+        """Install the rows of a module, once a tracer exists; make it exist where it is worth it."""
+        hooks = self._by_module[name]
+        if not self._started():
+            worth_it = not all(hook.waits for hook in hooks)
+            if not worth_it or not self._waking.acquire(False):
+                self._missed.append((name, module))
+                if self._started():
+                    self._serve_missed()  # another thread has got there in between
                 return
-            if self._waking:  # by an import of ours on the way to the tracer, or by another thread
-                self._missed.append(module)
-                return
-            self._waking = True
             self._wake()
-            if self._new_patcher is None:
-                return  # we could not start
+            if not self._started():
+                return  # we are broken, or without a tracer on purpose
         for hook in hooks:
             if self.results[hook][0] == WAITING:
                 self.results[hook] = self._install(hook, module)
+
+    def _started(self) -> bool:
+        return self._new_patcher is not None
+
+    def _serve_missed(self) -> None:
+        while self._missed:
+            try:
+                missed = self._missed.pop()
+            except IndexError:
+                return  # another thread took it
+            self._serve(*missed)
 
     def _install(self, hook: Hook, module: ModuleType) -> tuple[str, str]:
         if self._disabled(hook.library):
@@ -119,8 +138,9 @@ class Registry:
                 notices.warn(f"{hook.library} is not traced: {reason}")
                 return UNSUPPORTED, reason
             assert self._new_patcher is not None
-            patcher = self._new_patcher(hook)
-            self._patchers[hook] = patcher
+            patcher = self._patchers.get(hook)  # of the code before a reload, parts of which live on
+            if patcher is None:
+                patcher = self._patchers[hook] = self._new_patcher(hook)
             location, _, function = hook.installer.partition(":")
             __import__(location)
             getattr(sys.modules[location], function)(module, patcher)
@@ -135,4 +155,7 @@ class Registry:
 
 def _is_loading(module: ModuleType) -> bool:
     """Whether its code is still running; its own import will report it."""
-    return bool(getattr(module.__spec__, "_initializing", False))
+    try:
+        return bool(getattr(module.__spec__, "_initializing", False))
+    except Exception:
+        return False  # not a module: some put other objects in their place

@@ -1,6 +1,6 @@
 """The format of the Jaeger clients: `uber-trace-id`, `uberctx-*`, and two headers for tests by hand.
 
-Spec: https://www.jaegertracing.io/docs/1.76/sdks/client-libraries/#propagation-format
+Spec: https://www.jaegertracing.io/docs/1.19/client-libraries/#propagation-format
 """
 
 from __future__ import annotations

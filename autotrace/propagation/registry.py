@@ -6,18 +6,13 @@ Spec: https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-var
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.propagators.textmap import TextMapPropagator
 
 from autotrace import notices
-from autotrace.propagation.b3 import B3Multi, B3Single
-from autotrace.propagation.baggage import Baggage
 from autotrace.propagation.composite import Composite
-from autotrace.propagation.jaeger import Jaeger
-from autotrace.propagation.ottrace import OtTrace
-from autotrace.propagation.tracecontext import TraceContext
-from autotrace.propagation.xray import XRay
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,15 +21,16 @@ if TYPE_CHECKING:
 VARIABLE: Final = "OTEL_PROPAGATORS"
 DEFAULT: Final = ("tracecontext", "baggage")
 NONE: Final = "none"
-BUILT_IN: Final[dict[str, type[TextMapPropagator]]] = {
-    "tracecontext": TraceContext,
-    "baggage": Baggage,
-    "b3": B3Single,
-    "b3multi": B3Multi,
-    "jaeger": Jaeger,
-    "xray": XRay,
-    "ottrace": OtTrace,
+BUILT_IN: Final = {
+    "tracecontext": "tracecontext:TraceContext",
+    "baggage": "baggage:Baggage",
+    "b3": "b3:B3Single",
+    "b3multi": "b3:B3Multi",
+    "jaeger": "jaeger:Jaeger",
+    "xray": "xray:XRay",
+    "ottrace": "ottrace:OtTrace",
 }
+"""Module of this package and class; imported only when named."""
 
 
 def build(names: Sequence[str]) -> Composite:
@@ -55,7 +51,7 @@ def build(names: Sequence[str]) -> Composite:
     for name in wanted:
         built_in = name.lower()
         if built_in in BUILT_IN:
-            made[built_in] = BUILT_IN[built_in]()
+            made[built_in] = _built_in(built_in)
             continue
         try:
             made[name] = _from_entry_point(name)
@@ -63,9 +59,15 @@ def build(names: Sequence[str]) -> Composite:
             problems.append(f"{name!r:.100} {error!s:.200}")
     if problems:
         if not made:
-            made = {name: BUILT_IN[name]() for name in DEFAULT}
+            made = {name: _built_in(name) for name in DEFAULT}
         notices.warn(f"{VARIABLE}: {'; '.join(problems)}: {','.join(made)} is used")
     return Composite(made.values())
+
+
+def _built_in(name: str) -> TextMapPropagator:
+    module, _, propagator = BUILT_IN[name].partition(":")
+    made: TextMapPropagator = getattr(import_module(f"autotrace.propagation.{module}"), propagator)()
+    return made
 
 
 def _from_entry_point(name: str) -> TextMapPropagator:

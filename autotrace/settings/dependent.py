@@ -64,9 +64,8 @@ def _exporters(given: Settings, complain: Complain) -> Settings:
 def _otlp_protocol(given: Settings, complain: Complain) -> Settings:
     del complain
     for name in given.traces_exporter:
-        if (
-            name in _NAMED_PROTOCOLS
-        ):  # an exporter's name says more than a variable that may be the whole fleet's
+        # An exporter's name says more than a variable that may be the whole fleet's.
+        if name in _NAMED_PROTOCOLS:
             sources = {**given.sources, "exporter_otlp_traces_protocol": "OTEL_TRACES_EXPORTER"}
             return replace(given, exporter_otlp_traces_protocol=_NAMED_PROTOCOLS[name], sources=sources)
     return given
@@ -104,14 +103,13 @@ def _jaeger(given: Settings, complain: Complain) -> Settings:
     has_agent = has_port or "exporter_jaeger_agent_host" in sources
     if has_agent and not has_endpoint and "exporter_jaeger_protocol" not in sources:
         protocol = "udp/thrift.compact"
+    port = 6832 if protocol == "udp/thrift.binary" and not has_port else given.exporter_jaeger_agent_port
     no_url = protocol.startswith("udp/") and not has_endpoint
     return replace(
         given,
         exporter_jaeger_protocol=protocol,
         exporter_jaeger_endpoint="" if no_url else given.exporter_jaeger_endpoint,
-        exporter_jaeger_agent_port=6832
-        if protocol == "udp/thrift.binary" and not has_port
-        else given.exporter_jaeger_agent_port,
+        exporter_jaeger_agent_port=port,
     )
 
 

@@ -217,9 +217,9 @@ class Settings:
     )
 
     exporter_jaeger_protocol: str = variable(
-        words("http/thrift.binary", "udp/thrift.compact", "udp/thrift.binary"),
+        words("http/thrift.binary", "udp/thrift.compact", "udp/thrift.binary", "grpc"),
         "http/thrift.binary",
-        "Encoding and transport.",
+        "Encoding and transport; for grpc, Thrift over HTTP is sent instead.",
         shown_default="udp/thrift.compact where an agent but no endpoint is set, else http/thrift.binary",
         section="Jaeger",
     )

@@ -41,7 +41,7 @@ def short_name(name: str) -> str:
 def library_in(name: str, pattern: str) -> str:
     """The library, in lower case, that stands in `name` where `pattern` has `<LIBRARY>`, or an empty text."""
     prefix, _, suffix = pattern.partition(LIBRARY)
-    if name.startswith(prefix) and name.endswith(suffix) and len(name) > len(prefix) + len(suffix):
+    if name.startswith(prefix) and name.endswith(suffix):
         return name[len(prefix) : -len(suffix)].lower()
     return ""
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _MAX_SHOWN: Final = 80
 """Characters of the user's text that a warning repeats."""
 
+TESTS: Final = "AUTOTRACE_TEST_"
+"""Begins the names of what only the test suite reads."""
 _MAX_UNKNOWN: Final = 5
 """Unknown names that are reported one by one."""
 
@@ -87,7 +89,7 @@ class _Reading:
         for ignored in IGNORED:
             if not ignored.silent and self.environ.get(ignored.name, "").strip():
                 self.problems[ignored.name] = f"{ignored.name} is ignored: {ignored.reason}"
-        unknown = [name for name in self.environ if name.startswith(OWN) and name not in VARIABLES]
+        unknown = [name for name in self.environ if name.startswith(OWN) and name not in VARIABLES and not name.startswith(TESTS)]
         known = [name[len(OWN) :] for name in VARIABLES if name.startswith(OWN)]
         for name in unknown[:_MAX_UNKNOWN]:
             meant = nearest(name[len(OWN) :], known)
@@ -106,7 +108,8 @@ class _Reading:
         if variable is not None and variable.secret:
             return "***"
         text = self.environ.get(name, "")
+        _, credentials, rest = text.rpartition("@")
+        shown = f"***@{rest}" if credentials else text
         if "://" in text:
-            text = text.partition("?")[0]  # a query may hold a token
-        _, at, rest = text.rpartition("@")
-        return repr((f"***@{rest}" if at else text)[:_MAX_SHOWN])
+            shown = shown.partition("?")[0]  # a query may hold a token
+        return repr(shown[:_MAX_SHOWN])

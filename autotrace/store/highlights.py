@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from autotrace.store.records import KIND_CLIENT, KIND_PRODUCER
+from autotrace.store.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from typing import Final
+    from typing import Any, Final
 
     from autotrace.store.records import SpanRecord
 
@@ -30,7 +31,6 @@ _KNOWN_PREFIXES: Final = (
     "code.", "thread.", "otel.", "process.", "telemetry.", "peer.", "error", "span.kind", "component",
 )  # fmt: skip
 _MAX_OTHERS: Final = 6
-_MAX_TEXT: Final = 500
 
 
 def highlights(span: SpanRecord) -> str:
@@ -68,15 +68,6 @@ def errors(span: SpanRecord) -> Iterator[str]:
         ]
         if parts:
             yield one_line(": ".join(parts))
-
-
-def one_line(value: Any) -> str:
-    """`value` as text that is safe on a terminal: no line breaks, no control characters."""
-    text = value if isinstance(value, str) else str(value)
-    text = " ".join(text[:_MAX_TEXT].split())
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def _location(span: SpanRecord) -> str:

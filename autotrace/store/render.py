@@ -10,11 +10,11 @@ on those above it.
 
 from __future__ import annotations
 
-import unicodedata
 from typing import TYPE_CHECKING
 
-from autotrace.store.highlights import errors, highlights, one_line
+from autotrace.store.highlights import errors, highlights
 from autotrace.store.quantities import count, format_duration, format_time, full_id
+from autotrace.store.text import columns, cut, one_line
 from autotrace.store.tree import build, walk
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from autotrace.store.tree import Step
 
 MIN_WIDTH: Final = 40
-DEFAULT_WIDTH: Final = 100
 
 _TIME: Final = 9
 """Columns of an offset or a duration: `12h 04m` and `-52.4 ms` fit."""
@@ -175,30 +174,3 @@ class _Line:
     def padded(self) -> str:
         """All of the columns."""
         return self.text + " " * self._room
-
-
-def columns(text: str) -> int:
-    """Terminal columns that `text` takes: East Asian wide characters take two, combining marks none."""
-    if text.isascii():
-        return len(text)
-    return sum(_width(char) for char in text)
-
-
-def cut(text: str, room: int, ellipsis: str) -> str:
-    """As much of `text` as fits into `room` columns together with the `ellipsis`; all of it if it fits."""
-    if columns(text) <= room:
-        return text
-    room -= len(ellipsis)
-    kept = []
-    for char in text:
-        room -= _width(char)
-        if room < 0:
-            break
-        kept.append(char)
-    return "".join(kept).rstrip() + ellipsis if kept else ""
-
-
-def _width(char: str) -> int:
-    if unicodedata.combining(char):
-        return 0
-    return 2 if unicodedata.east_asian_width(char) in "WF" else 1

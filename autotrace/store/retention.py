@@ -19,7 +19,7 @@ STEP_SPANS: Final = 1000
 _STEP_PAGES: Final = 256
 _STEP_INTERNED: Final = 200
 _OLDEST: Final = 200
-"""How many of the oldest traces are looked at for their age: one that goes on for days hides none behind it."""
+"""How many of the oldest traces are looked at for their age: one that goes on for days hides no other."""
 _AGE_CHECK_EVERY: Final = 30.0
 """Seconds between two looks for aged traces; the first write looks too."""
 _SPARE_PAGES: Final = 1024
@@ -75,7 +75,7 @@ class Retention:
         return self._ageing
 
     def _evict(self, connection: sqlite3.Connection, query: str, parameters: tuple[float, ...]) -> bool:
-        """Delete the traces that `query` selects, up to a step's worth of spans; False when there were none."""
+        """Delete the traces that `query` selects, within a step's quota; False when there were none."""
         quota = STEP_SPANS
         with write_lock(connection):
             doomed = [number for (number,) in connection.execute(query, parameters)]

@@ -111,7 +111,7 @@ CREATE TABLE spans (
     trace_state TEXT,
     attributes TEXT,                -- JSON object
     events TEXT,                    -- JSON array of [name, ns, attributes or null, dropped]
-    links TEXT,                     -- JSON array of [trace, span, flags, tracestate, attributes or null, dropped]
+    links TEXT,                     -- JSON array of [trace, span, flags, state, attributes or null, dropped]
     dropped_attributes INTEGER NOT NULL,
     dropped_events INTEGER NOT NULL,
     dropped_links INTEGER NOT NULL

@@ -1,12 +1,16 @@
-"""Glyphs and colours, as far as the stream they go to can show them."""
+"""Glyphs, colours and columns, as far as the stream they go to can show them."""
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Final, TextIO
+
+DEFAULT_WIDTH: Final = 100
+"""Columns of output that no terminal shows."""
 
 _SERVICE_COLOURS: Final = ("36", "33", "35", "32", "34", "96", "93", "95")
 
@@ -63,3 +67,11 @@ class Style:
 
     def _painted(self, text: str, code: str) -> str:
         return f"\x1b[{code}m{text}\x1b[0m" if self._colour and text.strip() else text
+
+
+def width_of(stream: TextIO) -> int:
+    """Columns of the terminal behind `stream`."""
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or DEFAULT_WIDTH
+    except (OSError, ValueError, AttributeError):
+        return DEFAULT_WIDTH

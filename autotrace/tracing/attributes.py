@@ -44,54 +44,76 @@ def bounded(given: Mapping[str, Any] | None, count: int | None, length: int | No
                     break
             else:
                 return given.copy(), 0  # the usual case: nothing to clean
-        for key, value in given.items():
-            if not put(kept, key, value, count, length):
-                dropped += 1
+        try:
+            for key, value in given.items():
+                if not put(kept, key, value, count, length):
+                    dropped += 1
+        except Exception as error:
+            notices.warn(f"{type(given).__name__} cannot be read as attributes: {error!r:.100}", "attributes")
     return kept, dropped
 
 
 def put(attributes: Attributes, key: str, value: Any, count: int | None, length: int | None) -> bool:
     """Set one attribute; False when it was dropped. A known key is replaced, whatever the count."""
     if type(key) is not str or not key:
-        notices.warn(
-            f"attribute key {key!r:.100} is not a non-empty string: attribute dropped", "attribute key"
-        )
-        return False
+        if not isinstance(key, str) or not key:
+            notices.warn("an attribute whose key is not a non-empty string is dropped", "attribute key")
+            return False
+        key = str.__str__(key)
     if count is not None and key not in attributes and len(attributes) >= count:
         return False
-    attributes[key] = clean(value, length)
+    try:
+        attributes[key] = clean(value, length)
+    except Exception:
+        attributes[key] = None  # a value that raises when it is looked at
     return True
 
 
 def clean(value: Any, length: int | None, depth: int = 0) -> Any:
     """A copy of `value` that nobody can change later: scalars, tuples and dicts of them.
 
-    What is neither becomes its `str()`, as the SDK does; what cannot even do that becomes None.
+    Subclasses of scalars lose their class, and with it whatever they override. What is none of these
+    becomes its `str()`, or None when that is but an address in memory; the SDK does the same.
+
+    Raises:
+        Exception: Whatever the methods of `value` raise.
     """
     kind = type(value)
     if kind is str:
         return value if length is None or len(value) <= length else value[:length]
     if kind in _SCALARS:
         return value[:length] if kind is bytes and length is not None else value
-    if isinstance(value, str):
-        return clean(str(value), length)
-    if isinstance(value, (bool, int, float, bytes)):
-        return value
+    if isinstance(value, (str, bytes, int, float)):
+        return clean(_without_class(value), length)
     if depth >= _MAX_DEPTH:
         return None
     if isinstance(value, Mapping):
         return {
-            key: clean(member, length, depth + 1)
+            _without_class(key) if isinstance(key, str) else str(key): clean(member, length, depth + 1)
             for key, member in value.items()
-            if isinstance(key, str) and key
+            if key and _has_text(key)
         }
     if isinstance(value, Sequence):
         return tuple(clean(member, length, depth + 1) for member in value)
-    notices.warn(f"attribute value of type {kind.__name__} is recorded as its text", "attribute type")
-    try:
-        return clean(str(value), length)
-    except Exception:
+    if not _has_text(value):
         return None
+    notices.warn(f"attribute value of type {kind.__name__} is recorded as its text", "attribute type")
+    return clean(str(value), length)
+
+
+def _without_class(value: Any) -> Any:
+    """The bare scalar of a subclass, asked of the base: the subclass may answer anything."""
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, bytes):
+        return bytes.__getitem__(value, slice(None))
+    return int.__int__(value) if isinstance(value, int) else float.__float__(value)
+
+
+def _has_text(value: Any) -> bool:
+    """Whether `str(value)` says more than where in memory it lies."""
+    kind: Any = type(value)
+    return kind.__str__ is not object.__str__ or kind.__repr__ is not object.__repr__
 
 
 def weigh(attributes: Attributes) -> int:

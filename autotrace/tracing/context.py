@@ -29,6 +29,7 @@ current: Callable[[], Context]
 attach: Callable[[Context], Any]
 reset: Callable[[Any], None]
 
+otel.get_current()  # up to 1.24 the implementation is chosen by the first call, and not by the import
 _runtime = otel._RUNTIME_CONTEXT  # noqa: SLF001 - there is no public way to the variable itself
 if isinstance(_runtime, ContextVarsRuntimeContext):
     current = _runtime._current_context.get  # noqa: SLF001

@@ -20,7 +20,8 @@ MAX_STACKTRACE: Final = 32_768
 def exception_type(error: BaseException) -> str:
     """The class with its module, which builtins go without."""
     kind = type(error)
-    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    module = kind.__module__
+    return kind.__qualname__ if not module or module == "builtins" else f"{module}.{kind.__qualname__}"
 
 
 def exception_message(error: BaseException) -> str:

@@ -24,6 +24,7 @@ from autotrace.tracing.tracer import PassiveTracer, Tracer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from typing import Final
 
     from opentelemetry.context import Context
 
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from autotrace.tracing.remote import RemoteSpan
     from autotrace.tracing.resource import Resource
     from autotrace.tracing.span import Span
+
+SHUTDOWN_TIMEOUT: Final = 30.0
+"""Seconds that `shutdown` waits for what has ended."""
 
 
 class TracerProvider(trace.TracerProvider):
@@ -156,7 +160,11 @@ class TracerProvider(trace.TracerProvider):
         """
         for scope, tracer in list(self._tracers.items()):
             if not scope.name.startswith(keep):
-                tracer.delegate = provider.get_tracer(scope.name, scope.version, scope.schema_url or None)
+                # The API has taken attributes since 1.26 only.
+                attributes = (dict(scope.attributes),) if scope.attributes else ()
+                tracer.delegate = provider.get_tracer(
+                    scope.name, scope.version, scope.schema_url or None, *attributes
+                )
 
     # What applications written for the SDK's provider call.
 
@@ -176,10 +184,15 @@ class TracerProvider(trace.TracerProvider):
         done = True
         for processor in self.processors:
             left = max(0, int((deadline - monotonic()) * 1000))
-            done = processor.force_flush(left) is not False and done
-        if self._flush is not None:
-            done = self._flush(max(0.0, deadline - monotonic())) and done
-        return done
+            try:
+                done = processor.force_flush(left) is not False and done
+            except Exception as error:
+                notices.warn(f"span processor {type(processor).__name__}.force_flush failed: {error!r}")
+                done = False
+        return self._flush_sink(deadline) and done
+
+    def _flush_sink(self, deadline: float) -> bool:
+        return self._flush is None or self._flush(max(0.0, deadline - monotonic()))
 
     def shutdown(self) -> None:
         """Shut the processors down and flush; the pipeline itself ends with the process."""
@@ -188,7 +201,7 @@ class TracerProvider(trace.TracerProvider):
                 processor.shutdown()
             except Exception as error:
                 notices.warn(f"span processor {type(processor).__name__}.shutdown failed: {error!r}")
-        self.force_flush()
+        self._flush_sink(monotonic() + SHUTDOWN_TIMEOUT)
 
 
 def _nowhere(_span: Span) -> None:

@@ -193,12 +193,17 @@ class Span(trace.Span):
         elif not put(self._attributes, key, value, self._limits.attributes, self._limits.attribute_length):
             self.dropped_attributes += 1
         elif type(value) is not int:
-            self.weight += weigh_value(value)
+            self.weight += weigh_value(self._attributes.get(key))
 
     def set_attributes(self, attributes: Mapping[str, Any]) -> None:
         """Set several attributes."""
-        for key, value in attributes.items():
-            self.set_attribute(key, value)
+        try:
+            for key, value in attributes.items():
+                self.set_attribute(key, value)
+        except Exception as error:
+            notices.warn(
+                f"{type(attributes).__name__} cannot be read as attributes: {error!r:.100}", "attributes"
+            )
 
     def add_event(
         self, name: str, attributes: Mapping[str, Any] | None = None, timestamp: int | None = None
@@ -217,12 +222,14 @@ class Span(trace.Span):
         self._events.append(Event(name, time_ns() if timestamp is None else timestamp, kept, dropped))
         self.weight += weigh(kept)
 
-    def add_link(self, context: SpanContext, attributes: Mapping[str, Any] | None = None) -> None:
+    def add_link(self, context: SpanContext | None, attributes: Mapping[str, Any] | None = None) -> None:
         """Link to another span; an invalid context counts only with attributes or tracestate."""
         if self.end_time is not None:
             _warn_ended("add_link", self)
             return
-        if context is None or not (context.is_valid or attributes or context.trace_state):
+        if not isinstance(context, SpanContext):
+            return
+        if not (context.is_valid or attributes or context.trace_state):
             return
         if self._links is None:
             self._links = []
@@ -250,10 +257,10 @@ class Span(trace.Span):
             code, description = status.status_code, status.description
         else:
             code = status
-        if self.status_code is OK or code is UNSET:
+        if self.status_code is OK or (code is not ERROR and code is not OK):
             return
         self.status_code = code
-        self.status_description = description if code is ERROR else None
+        self.status_description = description if code is ERROR and isinstance(description, str) else None
 
     def record_exception(
         self,
@@ -276,7 +283,9 @@ class Span(trace.Span):
         self._on_end(self)
 
     def fail(self, error: BaseException) -> None:
-        """An exception left the operation: event, `error.type` and status, in one call."""
+        """An exception left the operation: event, `error.type` and status. The first one counts."""
+        if "error.type" in self._attributes:
+            return
         self.record_exception(error)
         self._attributes["error.type"] = exception_type(error)
         self.set_status(ERROR, exception_message(error))

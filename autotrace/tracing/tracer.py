@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import trace
-from opentelemetry.trace import INVALID_SPAN, SpanKind
+from opentelemetry.trace import INVALID_SPAN, NonRecordingSpan, SpanKind
 
 from autotrace.tracing.attributes import bounded, weigh
 from autotrace.tracing.block import SpanBlock
@@ -139,7 +139,8 @@ class Tracer(trace.Tracer):
             added: Any = context[ROOT_ATTRIBUTES_KEY]
             span._attributes.update(added)  # noqa: SLF001 - tracer and span are one unit
         for link in links:
-            span.add_link(link.context, link.attributes)
+            if link is not None:
+                span.add_link(link.context, link.attributes)
         if provider.processors:
             provider.on_start(span, context)
         return span
@@ -185,9 +186,9 @@ class Tracer(trace.Tracer):
         span = self.start(name, kind, kept, context, None, None, links or (), start_time)
         if type(span) is not Span:
             return span
-        span.dropped_attributes = dropped
+        span.dropped_attributes += dropped  # a processor may have added to it already
         if kept:
-            span.weight = weigh(kept)
+            span.weight += weigh(kept)
         span._record_exception = record_exception  # noqa: SLF001
         span._set_status_on_exception = set_status_on_exception  # noqa: SLF001
         return span
@@ -218,9 +219,11 @@ class PassiveTracer(Tracer):
     def start(
         self, _name: str, _kind: SpanKind, _attributes: Attributes, context: Context, *_span: Any
     ) -> Any:
-        """The parent as it is, or the invalid span."""
+        """The parent, without what it may record; the invalid span where there is none."""
         parent = context.get(SPAN_KEY)
-        return parent if isinstance(parent, trace.Span) and not parent.is_recording() else INVALID_SPAN
+        if not isinstance(parent, trace.Span):
+            return INVALID_SPAN
+        return NonRecordingSpan(parent.get_span_context()) if parent.is_recording() else parent
 
 
 def _foreign(parent: Any) -> Any:

@@ -6,10 +6,13 @@ import base64
 import gzip
 import json
 import math
+import os
+import subprocess
 import sys
 import time
 from contextlib import contextmanager
 from http import HTTPStatus
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -503,6 +506,7 @@ def settings(**fields):
         exporter_otlp_traces_headers=fields.get("headers", ()),
         exporter_otlp_traces_compression=fields.get("compression", ""),
         exporter_otlp_traces_timeout=10.0,
+        exporter_otlp_traces_insecure=fields.get("insecure", False),
         exporter_otlp_traces_certificate="",
         exporter_otlp_traces_client_key="",
         exporter_otlp_traces_client_certificate="",
@@ -531,7 +535,7 @@ def test_http_to_the_grpc_port_is_said(capsys):
     [
         ("http://collector:4317", "http://collector:4318/v1/traces"),
         ("https://collector:4317/", "https://collector:4318/v1/traces"),
-        ("collector:4317", "http://collector:4318/v1/traces"),
+        ("collector:4317", "https://collector:4318/v1/traces"),
         ("http://[::1]:4317", "http://[::1]:4318/v1/traces"),
         ("http://collector:9999/x", "http://collector:9999/x"),
     ],
@@ -544,6 +548,27 @@ def test_grpc_that_is_not_installed_becomes_http(endpoint, instead, capsys, monk
     assert message.count("\n") == 1
     assert "autotrace[grpc]" in message
     assert instead in message
+
+
+def test_grpc_without_tls_becomes_http_without_tls(monkeypatch):
+    monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.grpc.trace_exporter", None)
+    to = from_settings(settings(protocol="grpc", endpoint="collector:4317", insecure=True))
+    assert to.destination == "http://collector:4318/v1/traces"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["http://", ""])
+def test_grpc_that_is_installed(scheme):
+    """A child, since grpc's threads outlive the test and its forks are no friends of other tests."""
+    if os.environ.get("AUTOTRACE_TEST_REQUIRED") != "1":
+        pytest.importorskip("opentelemetry.exporter.otlp.proto.grpc.trace_exporter")
+    program = Path(__file__).with_name("grpc_collector.py")
+    run = subprocess.run(
+        [sys.executable, str(program), scheme], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    received = json.loads(run.stdout)
+    assert received == {"type": "SdkExporter", "losses": {}, "api-key": "k", "names": ["GET /a"]}
 
 
 class Recording:

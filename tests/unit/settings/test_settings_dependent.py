@@ -168,6 +168,7 @@ HTTP = ("http/thrift.binary", "http://localhost:14268/api/traces", 6831)
         ({"PROTOCOL": "udp/thrift.binary", "AGENT_PORT": "7000"}, ("udp/thrift.binary", "", 7000)),
         ({"PROTOCOL": "UDP/Thrift.Compact"}, ("udp/thrift.compact", "", 6831)),
         ({"PROTOCOL": "http/thrift.binary", "AGENT_HOST": "a"}, HTTP),
+        ({"PROTOCOL": "grpc", "ENDPOINT": "http://a:14250"}, ("grpc", "http://a:14250", 6831)),
     ],
 )
 def test_jaeger_protocol_endpoint_and_port(environ, expected):

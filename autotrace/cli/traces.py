@@ -1,0 +1,124 @@
+"""`autotrace traces`: a listing of the newest traces."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from autotrace.cli.local_store import opened, say_empty
+from autotrace.store.jaeger_json import envelope
+from autotrace.store.quantities import format_duration, format_time, full_id, parse_duration, short_id
+from autotrace.store.style import Style, width_of
+from autotrace.store.text import cut, one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import Any, Final
+
+    from autotrace.store.reader import TraceSummary
+
+_HEADINGS: Final = f"{'TRACE':<8}  {'STARTED':<19}  {'DURATION':>9}  {'SPANS':>6}  {'SERVICES':>8}  ROOT"
+_ROOT_AT: Final = len(_HEADINGS) - len("ROOT")
+_SECONDS: Final = len("2026-01-31 12:00:00")
+
+
+def add_to(commands: Any, common: argparse.ArgumentParser) -> None:
+    """Register the subcommand."""
+    parser = commands.add_parser(
+        "traces",
+        parents=[common],
+        help="list the newest traces",
+        description="List the newest traces in which one span meets all conditions.",
+    )
+    parser.add_argument("--service", metavar="NAME", default="", help="of the span")
+    parser.add_argument("--operation", metavar="NAME", default="", help="the span's exact name")
+    parser.add_argument("--errors", action="store_true", help="only failed spans")
+    parser.add_argument("--min-duration", type=_duration, default=0, metavar="TIME", help="such as 100ms")
+    parser.add_argument("--max-duration", type=_duration, default=None, metavar="TIME", help="such as 1.5s")
+    parser.add_argument(
+        "--since", type=_duration, default=None, metavar="TIME", help="started within, such as 1h"
+    )
+    parser.add_argument("--limit", type=_limit, default=20, metavar="N", help="traces to list (default: 20)")
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="print JSON: {data: [{traceID, startTime, duration, spans, errors, rootService, rootOperation, "
+        "services}]}, times in microseconds",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """List."""
+    from autotrace.store.search import Query  # noqa: PLC0415 - beside the reader
+
+    query = Query(
+        service=arguments.service,
+        operation=arguments.operation,
+        errors_only=arguments.errors,
+        min_duration=arguments.min_duration,
+        max_duration=arguments.max_duration,
+        start=0 if arguments.since is None else time.time_ns() - arguments.since,
+        limit=arguments.limit,
+    )
+    with opened(arguments.home) as reader:
+        found = reader.search(query) if reader is not None else []
+        empty = reader is None or reader.last() is None
+    if arguments.json:
+        json.dump(envelope([_as_json(summary) for summary in found]), sys.stdout, indent=2)
+        sys.stdout.write("\n")
+    elif empty:
+        say_empty(arguments.home)
+    elif not found:
+        sys.stderr.write("no trace matches\n")
+    else:
+        for line in table(found, width_of(sys.stdout), Style.of(sys.stdout, os.environ)):
+            sys.stdout.write(line + "\n")
+    return 0
+
+
+def table(found: Iterable[TraceSummary], width: int, style: Style) -> Iterator[str]:
+    """The lines of the listing, at most `width` columns each."""
+    yield style.dim(_HEADINGS)
+    for trace in found:
+        numbers = style.text(
+            f"{format_time(trace.start)[:_SECONDS]:<{_SECONDS}}  {format_duration(trace.duration):>9}"
+            f"  {trace.spans:>6,}  {len(trace.services):>8}  "
+        )
+        mark = f"{style.cross} " if trace.errors else ""
+        root = cut(
+            f"{mark}{one_line(trace.root_service)}  {one_line(trace.root_name)}",
+            max(20, width - _ROOT_AT),
+            style.ellipsis,
+        )
+        yield f"{style.bold(short_id(trace.trace_id))}  {numbers}{style.red(root) if trace.errors else root}"
+
+
+def _as_json(trace: TraceSummary) -> dict[str, Any]:
+    return {
+        "traceID": full_id(trace.trace_id),
+        "startTime": trace.start // 1000,
+        "duration": trace.duration // 1000,
+        "spans": trace.spans,
+        "errors": trace.errors,
+        "rootService": trace.root_service,
+        "rootOperation": trace.root_name,
+        "services": list(trace.services),
+    }
+
+
+def _duration(text: str) -> int:
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _limit(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 0 < len(text) <= 9 or not int(text):  # noqa: PLR2004 - an int32
+        raise argparse.ArgumentTypeError(f"not a positive number: {text!r}")
+    return int(text)

@@ -1,0 +1,47 @@
+"""Text for a terminal: made harmless, measured and cut in columns."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from typing import Final
+
+_MAX_LENGTH: Final = 500
+
+
+def one_line(value: Any) -> str:
+    """`value` as text that is safe on a terminal: no line breaks, no control characters, not endless."""
+    text = value if isinstance(value, str) else str(value)
+    text = " ".join(text[:_MAX_LENGTH].split())
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def columns(text: str) -> int:
+    """Terminal columns that `text` takes: East Asian wide characters take two, combining marks none."""
+    if text.isascii():
+        return len(text)
+    return sum(_width(char) for char in text)
+
+
+def cut(text: str, room: int, ellipsis: str) -> str:
+    """As much of `text` as fits into `room` columns together with the `ellipsis`; all of it if it fits."""
+    if columns(text) <= room:
+        return text
+    room -= len(ellipsis)
+    kept = []
+    for char in text:
+        room -= _width(char)
+        if room < 0:
+            break
+        kept.append(char)
+    return "".join(kept).rstrip() + ellipsis if kept else ""
+
+
+def _width(char: str) -> int:
+    if unicodedata.combining(char):
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in "WF" else 1

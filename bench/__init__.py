@@ -1,0 +1,1 @@
+"""Benchmarks: what tracing costs, against the same program without it. `python -m bench.run --help`."""
