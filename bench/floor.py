@@ -103,7 +103,9 @@ class Pairs(dict):
 
 
 pairs = Pairs()
-RESOURCE = sized(b"\x0a", sized(b"\x0a", sized(b"\x0a", b"service.name") + sized(b"\x12", sized(b"\x0a", b"bench"))))
+RESOURCE = sized(
+    b"\x0a", sized(b"\x0a", sized(b"\x0a", b"service.name") + sized(b"\x12", sized(b"\x0a", b"bench")))
+)
 SCOPE = sized(b"\x0a", sized(b"\x0a", b"floor"))
 
 

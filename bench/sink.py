@@ -26,7 +26,9 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         agent, _, rest = self.path[1:].partition("/")
         if rest == "v1/traces":
-            bodies[agent].append(gzip.decompress(body) if self.headers["Content-Encoding"] == "gzip" else body)
+            bodies[agent].append(
+                gzip.decompress(body) if self.headers["Content-Encoding"] == "gzip" else body
+            )
             self.answer(b"", "200 OK")
         else:
             self.answer(b"", "202 Accepted")
@@ -38,7 +40,8 @@ class Handler(BaseHTTPRequestHandler):
     def answer(self, body: bytes, status: str) -> None:
         # One write: header and body apart would meet the client's delayed acknowledgement, 40 ms each time.
         self.wfile.write(
-            f"HTTP/1.1 {status}\r\nContent-Type: text/plain\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+            f"HTTP/1.1 {status}\r\nContent-Type: text/plain\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+            + body
         )
 
 

@@ -61,6 +61,7 @@ class DatagramSender:
         elif monotonic() >= self._resolve_at:
             self._settle(losses)
             self.close()
+            self._addresses.clear()
         self._deadline.at = deadline
         while True:
             reason = self._attempt(datagram, spans, losses)

@@ -50,6 +50,7 @@ class _Packets:
         wrap: Its `batch` or `message`.
         limit: Bytes of a packet.
         send: Sends a packet, with its number of spans, by a deadline, and counts what is lost.
+        destination: For messages.
     """
 
     def __init__(
@@ -58,12 +59,14 @@ class _Packets:
         wrap: Callable[[bytes, Sequence[bytes]], bytes],
         limit: int,
         send: Callable[[bytes, int, float, Losses], None],
+        destination: str,
     ) -> None:
         self._encoder = SpanEncoder(thrift)
         self._list_header = thrift.list_header
         self._wrap = wrap
         self._limit = limit
         self._send = send
+        self._destination = destination
 
     def send(self, spans: Sequence[Span], deadline: float) -> Losses:
         """Send `spans`, those of one resource together, in their order."""
@@ -81,28 +84,28 @@ class _Packets:
 
     def _send_group(self, group: list[Span], deadline: float, losses: Losses) -> None:
         spans, encoded = self._encoded(group, losses)
-        position, limit = 0, 0
-        while position < len(spans):
-            if limit != self._limit:
-                limit = self._limit
-                process = self._process(spans[0].resource)
-                room = limit - len(self._wrap(process, ())) + len(self._list_header(0))
-            end = self._full(encoded, position, room)
-            if end == position:
-                cut = self._cut(spans[position], room - len(self._list_header(1)))
-                if cut is None:
-                    lose(losses, TOO_LARGE, 1)
-                    position += 1
-                else:
-                    encoded[position] = cut
-                continue
+        while spans:  # once, unless packets turn out to be too long
+            process = self._process(spans[0].resource)
+            room = self._limit - len(self._wrap(process, ())) + len(self._list_header(0))
+            spans, encoded = self._fitting(spans, encoded, room, losses)
+            done = self._send_packets(process, encoded, room, deadline, losses)
+            spans, encoded = spans[done:], encoded[done:]
+
+    def _send_packets(
+        self, process: bytes, encoded: list[bytes], room: int, deadline: float, losses: Losses
+    ) -> int:
+        """Send packet after packet, until all are sent or they are too long; how many spans are done with."""
+        start = 0
+        while start < len(encoded):
+            end = self._full(encoded, start, room)
             try:
-                self._send(self._wrap(process, encoded[position:end]), end - position, deadline, losses)
+                self._send(self._wrap(process, encoded[start:end]), end - start, deadline, losses)
             except TooLongError:
                 if self._halve():
-                    continue
-                lose(losses, TOO_LARGE, end - position)
-            position = end
+                    return start
+                lose(losses, TOO_LARGE, end - start)
+            start = end
+        return start
 
     def _encoded(self, group: list[Span], losses: Losses) -> tuple[list[Span], list[bytes]]:
         """Encode each span; those that cannot be cost their neighbours nothing."""
@@ -118,8 +121,24 @@ class _Packets:
                 spans.append(span)
         return spans, encoded
 
+    def _fitting(
+        self, spans: list[Span], encoded: list[bytes], room: int, losses: Losses
+    ) -> tuple[list[Span], list[bytes]]:
+        """Cut the spans that are too large for a packet of their own; those that stay so are lost."""
+        room -= len(self._list_header(1))
+        if max(map(len, encoded)) <= room:
+            return spans, encoded
+        fitting = []
+        for span, candidate in zip(spans, encoded):
+            cut = candidate if len(candidate) <= room else self._cut(span, room)
+            if cut is None:
+                lose(losses, TOO_LARGE, 1)
+            else:
+                fitting.append((span, cut))
+        return [span for span, _ in fitting], [cut for _, cut in fitting]
+
     def _full(self, encoded: list[bytes], start: int, room: int) -> int:
-        """Where the packet ends that begins with the span at `start`: there, if not even one has room."""
+        """Where the packet ends that begins at `start`: before the span that has no room in it."""
         for end in range(start, len(encoded)):
             room -= len(encoded[end])
             if room < len(self._list_header(end + 1 - start)):
@@ -132,8 +151,8 @@ class _Packets:
         if len(process) > self._limit // 2:
             process = self._encoder.cut_process(resource, self._limit // 2)
             notices.warn(
-                f"the resource attributes take more than half of {self._limit} bytes, in which each packet "
-                "for Jaeger repeats them: they are cut",
+                f"the resource attributes are cut: each packet to {self._destination} repeats them, "
+                f"and they take more than half of its {self._limit} bytes",
                 "jaeger process",
             )
         return process
@@ -143,9 +162,12 @@ class _Packets:
             cut = self._encoder.cut_span(span, room)
         except Exception:
             return None
-        name = f"span {span.name!r:.80} is larger than a packet for Jaeger, {self._limit} bytes"
-        outcome = "dropped" if cut is None else "long values are cut"
-        notices.warn(f"{name}: {outcome}", f"jaeger span {outcome}")
+        outcome = "it is dropped" if cut is None else "its long values are cut"
+        notices.warn(
+            f"span {span.name!r:.80} is larger than a packet to {self._destination}, "
+            f"{self._limit} bytes: {outcome}",
+            f"jaeger span {outcome}",
+        )
         return cut
 
     def _halve(self) -> bool:
@@ -154,8 +176,8 @@ class _Packets:
             return False
         self._limit //= 2
         notices.warn(
-            f"packets for Jaeger of {2 * self._limit} bytes are too long for the way: "
-            f"from now on {self._limit} at most (AUTOTRACE_JAEGER_MAX_PACKET)"
+            f"packets of {2 * self._limit} bytes are too long for {self._destination}: "
+            f"from now on {self._limit} at most"
         )
         return True
 
@@ -179,8 +201,8 @@ class JaegerUdpExporter:
         port = port or (BINARY_PORT if protocol == "binary" else COMPACT_PORT)
         self._sender = DatagramSender(host, port)
         limit = min(max(max_packet, MIN_PACKET), MAX_PACKET)
-        self._packets = _Packets(thrift, thrift.message, limit, self._sender.send)
         self.destination = f"udp://[{host}]:{port}" if ":" in host else f"udp://{host}:{port}"
+        self._packets = _Packets(thrift, thrift.message, limit, self._sender.send, self.destination)
 
     def export(self, spans: Sequence[Span], deadline: float) -> Mapping[str, int]:
         """Send `spans`; see `Exporter.export`.
@@ -216,8 +238,8 @@ class JaegerHttpExporter:
     ) -> None:
         auth = (user, password) if user else None
         self._transport = HttpTransport(url, (), timeout, certificate=certificate, auth=auth)
-        self._packets = _Packets(thrift_binary, thrift_binary.batch, MAX_BODY, self._post)
         self.destination = self._transport.destination
+        self._packets = _Packets(thrift_binary, thrift_binary.batch, MAX_BODY, self._post, self.destination)
 
     def export(self, spans: Sequence[Span], deadline: float) -> Mapping[str, int]:
         """Send `spans`; see `Exporter.export`."""

@@ -35,7 +35,7 @@ _DROPPED_ATTRIBUTES: Final = "otel.dropped_attributes_count"
 
 _SHORTER: Final = (4096, 1024, 256)
 """Characters and bytes to cut values to, one after the other, until a span fits."""
-_LONGEST_SERVICE_NAME: Final = 200
+_LONGEST_SERVICE_NAME: Final = 100
 """Characters that a process keeps which is too large."""
 
 
@@ -116,7 +116,7 @@ class SpanEncoder:
         return self._thrift.process(utf8(resource.service_name), self._pairs.all_of(_process_tags(resource)))
 
     def cut_process(self, resource: Resource, room: int) -> bytes:
-        """Encode a resource in at most `room` bytes, which are 1000 or more, as `cut_span` does."""
+        """Encode a resource in at most `room` bytes, which are 500 or more, as `cut_span` does."""
         tags = self._tags({**_process_tags(resource), _CUT: True}, _SHORTER[-1])
         name = utf8(resource.service_name[:_LONGEST_SERVICE_NAME])
         tags, _ = _without_largest(tags, [], len(self._thrift.process(name, tags)) - room)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from autotrace.instrumentation.wsgi import EXCHANGE, Wsgi
+from autotrace.instrumentation.wsgi import Wsgi, in_progress
 from autotrace.tracing.context import SPAN_KEY, current
 from autotrace.tracing.span import Span
 
@@ -29,8 +29,8 @@ def install(module: ModuleType, patcher: Patcher) -> None:
 
     def observe(original: Function) -> Function:
         def wsgi_app(self: Any, environ: dict[str, Any], start_response: Function) -> Any:
-            outer = environ.get(EXCHANGE)
-            if outer is not None and outer.open:
+            outer = in_progress(environ)
+            if outer is not None:
                 outer.route_of = route_of
                 return original(self, environ, start_response)
             exchange = wsgi.begin(environ, start_response) if patcher.enabled else None

@@ -48,7 +48,7 @@ class Methods:
 class _EveryMethod(dict[str, str]):
     """Knows any method (`OTEL_PYTHON_INSTRUMENTATION_HTTP_CAPTURE_ALL_METHODS`)."""
 
-    def get(self, method: str, _default: Any = None) -> Any:  # type: ignore[override]
+    def get(self, method: str, _default: Any = None) -> Any:
         return method[:MAX_TEXT]
 
 

@@ -8,6 +8,7 @@ and the connection may have to be made.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from autotrace.instrumentation.http_client import HttpClient, Request
@@ -43,62 +44,64 @@ class _Headers:
 def install(module: ModuleType, patcher: Patcher) -> None:
     """Patch `http.client`."""
     client = HttpClient(patcher, "http_client")
+    patcher.replace(module, "HTTPConnection.putrequest", partial(_begin_request, patcher))
+    patcher.replace(module, "HTTPConnection.endheaders", partial(_send_headers, client))
+    patcher.replace(module, "HTTPConnection.getresponse", _get_response)
 
-    def observe_putrequest(original: Function) -> Function:
-        def putrequest(self: Any, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
-            # A previous exchange whose response was never asked for ends here.
-            _abandon(self)
-            result = original(self, method, url, *args, **kwargs)
-            context = current()
-            if patcher.enabled and not (
-                context and (context.get(SUPPRESS_KEY) or context.get(SUPPRESS_HTTP_KEY))
-            ):
-                self.__dict__[_STATE] = (method, url)
-            return result
 
-        return putrequest
+def _begin_request(patcher: Patcher, original: Function) -> Function:
+    def putrequest(self: Any, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
+        # A previous exchange whose response was never asked for ends here.
+        _abandon(self)
+        result = original(self, method, url, *args, **kwargs)
+        context = current()
+        if patcher.enabled and not (
+            context and (context.get(SUPPRESS_KEY) or context.get(SUPPRESS_HTTP_KEY))
+        ):
+            self.__dict__[_STATE] = (method, url)
+        return result
 
-    def observe_endheaders(original: Function) -> Function:
-        def endheaders(self: Any, *args: Any, **kwargs: Any) -> Any:
-            line = self.__dict__.pop(_STATE, None)
-            exchange: ClientExchange | None = None
-            if type(line) is tuple:
-                try:
-                    exchange = client.begin(_request(self, line[0], line[1]))
-                    if exchange is not None:
-                        client.inject(_Headers(self), exchange.context)
-                except Exception as error:
-                    absorbed(error)
-            if exchange is None:
-                return original(self, *args, **kwargs)
+    return putrequest
+
+
+def _send_headers(client: HttpClient, original: Function) -> Function:
+    def endheaders(self: Any, *args: Any, **kwargs: Any) -> Any:
+        line = self.__dict__.pop(_STATE, None)
+        exchange: ClientExchange | None = None
+        if type(line) is tuple:
             try:
-                result = original(self, *args, **kwargs)
-            except BaseException as error:
-                exchange.fail(error)
-                raise
-            self.__dict__[_STATE] = exchange
-            return result
+                exchange = client.begin(_request(self, line[0], line[1]))
+                if exchange is not None:
+                    client.inject(_Headers(self), exchange.context)
+            except Exception as error:
+                absorbed(error)
+        if exchange is None:
+            return original(self, *args, **kwargs)
+        try:
+            result = original(self, *args, **kwargs)
+        except BaseException as error:
+            exchange.fail(error)
+            raise
+        self.__dict__[_STATE] = exchange
+        return result
 
-        return endheaders
+    return endheaders
 
-    def observe_getresponse(original: Function) -> Function:
-        def getresponse(self: Any, *args: Any, **kwargs: Any) -> Any:
-            exchange = self.__dict__.pop(_STATE, None)
-            if exchange is None or type(exchange) is tuple:
-                return original(self, *args, **kwargs)
-            try:
-                response = original(self, *args, **kwargs)
-            except BaseException as error:
-                exchange.fail(error)
-                raise
-            exchange.succeed(response)
-            return response
 
-        return getresponse
+def _get_response(original: Function) -> Function:
+    def getresponse(self: Any, *args: Any, **kwargs: Any) -> Any:
+        exchange = self.__dict__.pop(_STATE, None)
+        if exchange is None or type(exchange) is tuple:
+            return original(self, *args, **kwargs)
+        try:
+            response = original(self, *args, **kwargs)
+        except BaseException as error:
+            exchange.fail(error)
+            raise
+        exchange.succeed(response)
+        return response
 
-    patcher.replace(module, "HTTPConnection.putrequest", observe_putrequest)
-    patcher.replace(module, "HTTPConnection.endheaders", observe_endheaders)
-    patcher.replace(module, "HTTPConnection.getresponse", observe_getresponse)
+    return getresponse
 
 
 def _abandon(connection: Any) -> None:

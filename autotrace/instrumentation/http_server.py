@@ -34,12 +34,21 @@ class HttpServer:
         patcher: Tracer, settings and propagator of the library.
         library: Its name in `OTEL_PYTHON_<X>_EXCLUDED_URLS`.
         describe: The attributes at start, from the interface's own request object.
+        key_of: Under which key a carrier has a header.
     """
 
-    def __init__(self, patcher: Patcher, library: str, describe: Callable[[Any], dict[str, Any]]) -> None:
+    def __init__(
+        self,
+        patcher: Patcher,
+        library: str,
+        describe: Callable[[Any], dict[str, Any]],
+        key_of: Callable[[str], str],
+    ) -> None:
         settings = patcher.settings
         self._tracer = patcher.tracer
         self._extract = patcher.propagator.extract
+        reads = patcher.propagator.reads
+        self._trace_keys = None if reads is None else tuple(map(key_of, reads))
         self._describe = describe
         self.methods = Methods(settings)
         self.excluded = settings.excluded_urls(library)
@@ -69,7 +78,13 @@ class HttpServer:
         context = current()
         if context and suppressed(context):
             return None
-        context = self._extract(carrier, context, getter)
+        if self._trace_keys is None:
+            context = self._extract(carrier, context, getter)
+        else:
+            for key in self._trace_keys:
+                if key in carrier:  # else there is nothing to extract: the usual case at the edge
+                    context = self._extract(carrier, context, getter)
+                    break
         span: Any
         if excluded:
             span = self._unrecorded(context)

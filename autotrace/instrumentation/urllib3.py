@@ -2,8 +2,8 @@
 
 Patched: `HTTPConnectionPool._make_request`, which sends one request on one connection, whichever
 client library sits on top. `urlopen` of pool and manager around it call themselves for retries and
-redirects, and are patched only to count them. `_make_request` is private, but has been there with the same first
-arguments from 1.x on; `urlopen`, the public door, would nest each retry in the one before.
+redirects, and are patched only to count them. `_make_request` is private, but has been there with the
+same first arguments from 1.x on; `urlopen`, the public door, would nest each retry in the one before.
 """
 
 from __future__ import annotations

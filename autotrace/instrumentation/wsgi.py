@@ -1,13 +1,14 @@
 """Server spans for WSGI, whichever server and framework.
 
 The outermost patched entry point that sees a request makes the span and leaves its `Exchange` in
-the environ; inner ones find it there and only tell the route. All state of a request lives in its
+the environ; inner ones find it there (`in_progress`) and only tell the route. All state of a request lives in its
 exchange. The span lasts until the response body is closed (PEP 3333).
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 from autotrace.instrumentation.http import MAX_TEXT, split_host
 from autotrace.instrumentation.http_server import HttpServer
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     Environ = dict[str, Any]
 
 EXCHANGE = "autotrace.exchange"
-"""The environ's key for the exchange in progress."""
+"""The environ's key for a weak reference to the exchange in progress."""
 
 _complete: dict[type, bool] = {}
 """By type of body: whether it holds all chunks already. Bounded by the types a program has."""
@@ -41,10 +42,12 @@ class EnvironGetter:
 
     def get(self, environ: Environ, name: str) -> Any:
         """The header's value, None when it was not sent."""
-        key = self._names.get(name)
-        if key is None:
-            key = self._names[name] = "HTTP_" + name.upper().replace("-", "_")
-        return environ.get(key)
+        return environ.get(self._names.get(name) or self.key_of(name))
+
+    def key_of(self, name: str) -> str:
+        """The environ's key for a header."""
+        key = self._names[name] = "HTTP_" + name.upper().replace("-", "_")
+        return key
 
     def keys(self, environ: Environ) -> list[str]:
         """The names of the headers sent."""
@@ -54,13 +57,20 @@ class EnvironGetter:
 _GETTER = EnvironGetter()
 
 
+def in_progress(environ: Environ) -> Unrecorded | None:
+    """The exchange that an outer entry point has begun for this request."""
+    reference = environ.get(EXCHANGE)
+    exchange: Unrecorded | None = None if reference is None else reference()
+    return exchange if exchange is not None and exchange.open else None
+
+
 class Wsgi:
     """Traces WSGI applications for one library."""
 
     def __init__(self, patcher: Patcher, library: str) -> None:
-        self.server = HttpServer(patcher, library, self._describe)
+        self.server = HttpServer(patcher, library, self._describe, _GETTER.key_of)
 
-    def begin(self, environ: Environ, start_response: Callable[..., Any]) -> Exchange | Unrecorded | None:
+    def begin(self, environ: Environ, start_response: Callable[..., Any]) -> Unrecorded | None:
         """Begin a request; None when there is nothing to do here. Never raises."""
         try:
             server = self.server
@@ -69,12 +79,14 @@ class Wsgi:
             if begun is None:
                 return None
             span, context = begun
-            exchange: Exchange | Unrecorded
+            exchange: Unrecorded
             if type(span) is Span:
                 exchange = Exchange(server, span, context, environ, start_response)
             else:
                 exchange = Unrecorded(context, start_response)
-            environ[EXCHANGE] = exchange
+            environ[EXCHANGE] = ref(
+                exchange
+            )  # no cycle: a request's objects shall not wait for the collector
         except Exception as error:
             absorbed(error)
             return None
@@ -124,78 +136,34 @@ class Wsgi:
 
 
 class Unrecorded:
-    """A request of which nothing is recorded: its context is current, and that is all."""
+    """A request of which nothing is recorded, and its response body: its context is current, no more.
 
-    __slots__ = ("_context", "_token", "open", "route_of", "start_response")
+    Iterated by a generator, which costs a third of a `__next__` in Python; closed by this object, since
+    a generator that was never started would not run its `finally`.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_body",
+        "_chunks",
+        "_context",
+        "_token",
+        "open",
+        "route_of",
+        "start_response",
+    )
 
     def __init__(self, context: Context, start_response: Callable[..., Any]) -> None:
+        self._body: Any = None
+        self._chunks: Iterator[bytes] | None = None
         self._context = context
         self._token = attach(context)
         self.open = True
-        self.start_response = start_response
-        self.route_of: Callable[[Environ], str | None] | None = None
-
-    def body(self, body: Iterable[bytes], environ: Environ) -> Iterable[bytes]:
-        """As of `Exchange`."""
-        detach(self._token)
-        self.open = False
-        return body if _is_complete(body, environ) else ContextBody(body, self._context)
-
-    def fail(self, _error: BaseException) -> None:
-        """As of `Exchange`."""
-        detach(self._token)
-        self.open = False
-
-
-class Exchange:
-    """One request and its response."""
-
-    __slots__ = (
-        "_context",
-        "_route",
-        "_server",
-        "_span",
-        "_start_response",
-        "_token",
-        "environ",
-        "headers",
-        "route_of",
-        "status",
-    )
-
-    def __init__(
-        self,
-        server: HttpServer,
-        span: Span,
-        context: Context,
-        environ: Environ,
-        start_response: Callable[..., Any],
-    ) -> None:
-        self._server = server
-        self._span: Span | None = span
-        self._context = context
-        self._start_response = start_response
-        self._token = attach(context)
-        self.environ = environ
-        self.status = ""
-        self.headers: Iterable[tuple[str, str]] | None = None
+        """Whether the request is in progress: an environ may be used again afterwards."""
         self.route_of: Callable[[Environ], str | None] | None = None
         """Told by the framework: finds the route when the response starts."""
-        self._route: str | None = None
-
-    def start_response(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-        """Stands in for the server's own; the last call counts, as in PEP 3333."""
-        self.status = status
-        if self._server.response_headers:
-            self.headers = headers
-        if self.route_of is not None:
-            try:
-                self._route = self.route_of(self.environ)
-            except Exception as error:
-                absorbed(error)
-        if exc_info is None:
-            return self._start_response(status, headers)
-        return self._start_response(status, headers, exc_info)
+        self.start_response = start_response
+        """What the application gets to call."""
 
     def body(self, body: Iterable[bytes], environ: Environ) -> Iterable[bytes]:
         """What the server gets to send: `body` itself where nothing of the application runs in it."""
@@ -203,52 +171,20 @@ class Exchange:
         if _is_complete(body, environ):
             self.finish()
             return body
-        return TracedBody(body, self._context, self)
+        self._body = body
+        return self
 
-    @property
-    def open(self) -> bool:
-        """Whether the request is still in progress; an environ may be used again afterwards."""
-        return self._span is not None
-
-    def record(self, error: BaseException) -> None:
-        """An exception that the framework has turned into a response."""
-        if self._span is not None:
-            self._span.fail(error)
-
-    def fail(self, error: BaseException) -> None:
+    def fail(self, _error: BaseException) -> None:
         """An exception has left the application: there is no response, and no body to wait for."""
         detach(self._token)
-        if isinstance(error, Exception):
-            with guard:
-                self.record(error)
         self.finish()
 
+    def record(self, error: BaseException) -> None:
+        """An exception that comes out of the body."""
+
     def finish(self) -> None:
-        """End the span; once. Never raises."""
-        span, self._span = self._span, None
-        if span is None:
-            return
-        # The environ holds this exchange: as a cycle, a request's objects would wait for the collector.
-        self.environ.pop(EXCHANGE, None)
-        try:
-            status = self.status[:3]
-            self._server.finish(span, int(status) if status.isdigit() else 0, self._route, self.headers)
-        except Exception as error:
-            absorbed(error)
-
-
-class ContextBody:
-    """A response body that is produced in its request's context.
-
-    Iterated by a generator, which costs a third of a `__next__` in Python.
-    """
-
-    __slots__ = ("_body", "_chunks", "_context")
-
-    def __init__(self, body: Iterable[bytes], context: Context) -> None:
-        self._body = body
-        self._chunks: Iterator[bytes] | None = None
-        self._context = context
+        """The request is over; only the first call counts. Never raises."""
+        self.open = False
 
     def __iter__(self) -> Iterator[bytes]:
         context = self._context
@@ -262,7 +198,8 @@ class ContextBody:
             except StopIteration:
                 return
             except Exception as error:
-                self._failed(error)
+                with guard:
+                    self.record(error)
                 raise
             finally:
                 reset(token)
@@ -278,9 +215,6 @@ class ContextBody:
         """Servers and tests ask a body for more than PEP 3333 names."""
         return getattr(self._body, name)
 
-    def _failed(self, error: Exception) -> None:
-        pass
-
     def close(self) -> None:
         """Called once by the server, also when it never asked for a chunk (PEP 3333)."""
         token = attach(self._context)
@@ -289,34 +223,80 @@ class ContextBody:
                 close()
         finally:
             reset(token)
+            self.finish()
 
 
-class TracedBody(ContextBody):
-    """The same, and it reports when the server is done with it.
+class Exchange(Unrecorded):
+    """One recorded request and its response body; the span ends when the server is done with it."""
 
-    An object with `close`, since a generator that was never started would not run its `finally`.
-    """
+    __slots__ = ("_environ", "_headers", "_route", "_server", "_server_start_response", "_span", "_status")
 
-    __slots__ = ("_exchange",)
+    def __init__(
+        self,
+        server: HttpServer,
+        span: Span,
+        context: Context,
+        environ: Environ,
+        start_response: Callable[..., Any],
+    ) -> None:
+        # As the base's, which a call would make dearer; `start_response` is a method here.
+        self._body = None
+        self._chunks = None
+        self._context = context
+        self._token = attach(context)
+        self.open = True
+        self.route_of = None
+        self._environ = environ
+        self._headers: Iterable[tuple[str, str]] | None = None
+        self._route: str | None = None
+        self._server = server
+        self._server_start_response = start_response
+        self._span = span
+        self._status = ""
 
-    def __init__(self, body: Iterable[bytes], context: Context, exchange: Exchange) -> None:
-        super().__init__(body, context)
-        self._exchange = exchange
+    def start_response(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+        """Stands in for the server's own; the last call counts, as in PEP 3333."""
+        self._status = status
+        if self._server.response_headers:
+            self._headers = headers
+        if self.route_of is not None:
+            try:
+                self._route = self.route_of(self._environ)
+            except Exception as error:
+                absorbed(error)
+        if exc_info is None:
+            return self._server_start_response(status, headers)
+        return self._server_start_response(status, headers, exc_info)
 
-    def _failed(self, error: Exception) -> None:
-        with guard:
-            self._exchange.record(error)
+    def fail(self, error: BaseException) -> None:
+        """As of the base; the span says why."""
+        if isinstance(error, Exception):
+            with guard:
+                self.record(error)
+        super().fail(error)
 
-    def close(self) -> None:
-        """Close the application's body, then end the span."""
+    def record(self, error: BaseException) -> None:
+        """Record it, while the span is open."""
+        if self.open:
+            self._span.fail(error)
+
+    def finish(self) -> None:
+        """End the span."""
+        if not self.open:
+            return
+        self.open = False
         try:
-            super().close()
-        finally:
-            self._exchange.finish()
+            status = self._status[:3]
+            self._server.finish(
+                self._span, int(status) if status.isdigit() else 0, self._route, self._headers
+            )
+        except Exception as error:
+            absorbed(error)
 
     def __del__(self) -> None:
         """Test clients may drop a body without closing it."""
-        self._exchange.finish()
+        if self.open:
+            self.finish()
 
 
 def _is_complete(body: Iterable[bytes], environ: Environ) -> bool:

@@ -43,6 +43,8 @@ _STATES: Final = {"1": "1", "true": "1", "0": DENIED, "false": DENIED}
 class _B3(TextMapPropagator):
     """What both forms share: either is understood, the single header first."""
 
+    reads = ("b3", "x-b3-traceid", "x-b3-spanid", "x-b3-sampled", "x-b3-flags")
+
     def extract(
         self, carrier: CarrierT, context: Context | None = None, getter: Getter[CarrierT] = default_getter
     ) -> Context:

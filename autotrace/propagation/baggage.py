@@ -56,6 +56,8 @@ class Value(str):
 class Baggage(TextMapPropagator):
     """`baggage` in `OTEL_PROPAGATORS`. Knows nothing of spans and sampling."""
 
+    reads = ("baggage",)
+
     def extract(
         self, carrier: CarrierT, context: Context | None = None, getter: Getter[CarrierT] = default_getter
     ) -> Context:

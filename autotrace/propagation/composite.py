@@ -55,6 +55,21 @@ class Composite(TextMapPropagator):
                 _report("inject", propagator, error)
 
     @property
+    def reads(self) -> tuple[str, ...] | None:
+        """The headers, in lower case, without any of which `extract` finds nothing.
+
+        None where that cannot be said: a member looks for names that begin in a certain way, or is
+        not ours.
+        """
+        names: list[str] = []
+        for propagator in self.propagators:
+            reads = getattr(propagator, "reads", None)
+            if reads is None:
+                return None
+            names += reads
+        return tuple(names)
+
+    @property
     def fields(self) -> set[str]:
         """All headers that `inject` may set, but for baggage in headers of its own."""
         return {field for propagator in self.propagators for field in propagator.fields}

@@ -34,6 +34,8 @@ _traceparent: Final = re.compile(
 class TraceContext(TextMapPropagator):
     """`tracecontext` in `OTEL_PROPAGATORS`."""
 
+    reads = ("traceparent",)  # a tracestate alone does not count
+
     def extract(
         self, carrier: CarrierT, context: Context | None = None, getter: Getter[CarrierT] = default_getter
     ) -> Context:

@@ -33,6 +33,8 @@ _DECISIONS: Final = frozenset({"1", "0", "?", ""})
 class XRay(TextMapPropagator):
     """`xray` in `OTEL_PROPAGATORS`."""
 
+    reads = (HEADER.lower(),)
+
     def extract(
         self, carrier: CarrierT, context: Context | None = None, getter: Getter[CarrierT] = default_getter
     ) -> Context:

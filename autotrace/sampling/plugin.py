@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from autotrace.sampling.sampler import Decision, Sampler
+from opentelemetry.trace import TraceState
+
+from autotrace import notices
+from autotrace.sampling.sampler import DROP, SAMPLE, Decision, Sampler
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,7 +28,7 @@ class PluginSampler(Sampler):
 
     def decide(
         self,
-        _parent_sampled: bool | None,
+        parent_sampled: bool | None,
         _parent_is_remote: bool,
         trace_id: int,
         name: str,
@@ -34,11 +37,19 @@ class PluginSampler(Sampler):
         links: Sequence[Link],
         context: Context,
     ) -> Decision:
-        """Translate the SDK's result."""
-        result = self._sampler.should_sample(context, trace_id, name, kind, attributes, links)
-        added = {
-            key: value for key, value in (result.attributes or {}).items() if attributes.get(key) is not value
-        }
-        return Decision(
-            result.decision.is_recording(), result.decision.is_sampled(), added or None, result.trace_state
-        )
+        """Translate the SDK's result; a sampler that fails leaves the decision to the parent."""
+        try:
+            result = self._sampler.should_sample(context, trace_id, name, kind, attributes, links)
+            added = {
+                key: value
+                for key, value in (result.attributes or {}).items()
+                if attributes.get(key) is not value
+            }
+            # For the SDK, too, no tracestate is an empty one: it erases the parent's.
+            state = TraceState() if result.trace_state is None else result.trace_state
+            return Decision(
+                result.decision.is_recording(), result.decision.is_sampled(), added or None, state
+            )
+        except Exception as error:
+            notices.warn(f"sampler {self.description} failed: {error!r:.300}", "sampler")
+            return DROP if parent_sampled is False else SAMPLE

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 _MAX_SHOWN: Final = 80
 """Characters of the user's text that a warning repeats."""
 
-TESTS: Final = "AUTOTRACE_TEST_"
+_TESTS: Final = "AUTOTRACE_TEST_"
 """Begins the names of what only the test suite reads."""
+
 _MAX_UNKNOWN: Final = 5
 """Unknown names that are reported one by one."""
 
@@ -89,7 +90,8 @@ class _Reading:
         for ignored in IGNORED:
             if not ignored.silent and self.environ.get(ignored.name, "").strip():
                 self.problems[ignored.name] = f"{ignored.name} is ignored: {ignored.reason}"
-        unknown = [name for name in self.environ if name.startswith(OWN) and name not in VARIABLES and not name.startswith(TESTS)]
+        own = [name for name in self.environ if name.startswith(OWN) and not name.startswith(_TESTS)]
+        unknown = [name for name in own if name not in VARIABLES]
         known = [name[len(OWN) :] for name in VARIABLES if name.startswith(OWN)]
         for name in unknown[:_MAX_UNKNOWN]:
             meant = nearest(name[len(OWN) :], known)

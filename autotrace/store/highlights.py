@@ -48,7 +48,7 @@ def highlights(span: SpanRecord) -> str:
     ]
     if not parts:
         own = (key for key in attributes if not key.startswith(_KNOWN_PREFIXES))
-        parts = [f"{key}={one_line(attributes[key])}" for key, _ in zip(own, range(_MAX_OTHERS))]
+        parts = [f"{one_line(key)}={one_line(attributes[key])}" for key, _ in zip(own, range(_MAX_OTHERS))]
     return "  ".join(parts)
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _MAX_SAFE: Final = 2**53 - 1
 """The largest integer that a JavaScript number holds."""
 _MAX_INT64: Final = 2**63 - 1
+_MAX_DECIMAL_BITS: Final = 8192  # Python refuses to write more than 4300 decimal digits
 _DEBUG: Final = 2
 
 
@@ -124,22 +125,21 @@ def _typed(value: Any) -> dict[str, Any]:
     if isinstance(value, int) and abs(value) <= _MAX_INT64:
         return {"type": "int64", "value": value if abs(value) <= _MAX_SAFE else str(value)}
     if isinstance(value, float):
-        # JSON has no NaN and no infinity; like an integer that is too large they become text.
-        return {"type": "float64", "value": value if value - value == 0 else str(value)}
+        return {"type": "float64", "value": _plain(value)}
     if isinstance(value, bytes):
-        return {"type": "binary", "value": b64encode(value).decode()}
-    if isinstance(value, str):
-        return {"type": "string", "value": value}
-    if isinstance(value, int):
-        return {"type": "string", "value": str(value)}
-    return {"type": "string", "value": json.dumps(_plain(value), separators=(",", ":"))}
+        return {"type": "binary", "value": _plain(value)}
+    plain = _plain(value)
+    return {"type": "string", "value": plain if isinstance(plain, str) else json.dumps(plain, separators=(",", ":"))}
 
 
 def _plain(value: Any) -> Any:
+    """`value` in strict JSON: bytes in base64, and as text what numbers cannot say there."""
     if isinstance(value, bytes):
         return b64encode(value).decode()
     if isinstance(value, float) and value - value != 0:
-        return str(value)
+        return json.dumps(value)  # NaN, Infinity, -Infinity
+    if isinstance(value, int) and abs(value) > _MAX_INT64:
+        return str(value) if value.bit_length() <= _MAX_DECIMAL_BITS else hex(value)
     if isinstance(value, (tuple, list)):
         return [_plain(member) for member in value]
     if isinstance(value, dict):

@@ -27,7 +27,7 @@ _UNITS: Final = {
     "h": HOUR,
     "d": DAY,
 }
-_PART: Final = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h|d)")
+_PART: Final = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h|d)")
 
 
 def parse_duration(text: str) -> int:
@@ -69,7 +69,8 @@ def format_duration(nanoseconds: int | None) -> str:
     minutes = seconds // 60
     if minutes < 48 * 60:
         return f"{minutes // 60}h {minutes % 60:02}m"
-    return f"{minutes // 1440}d {minutes % 1440 // 60:02}h"
+    days = minutes // 1440
+    return f"{days}d {minutes % 1440 // 60:02}h" if days < 100 else f"{days}d"  # noqa: PLR2004
 
 
 def format_time(nanoseconds: int) -> str:

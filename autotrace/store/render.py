@@ -40,9 +40,10 @@ def render(spans: Sequence[SpanRecord], width: int, style: Style) -> Iterator[st
     roots = build(spans)
     start = min((span.start for span in spans if span.start), default=0)
     end = max(span.end for span in spans)
-    yield from _header(spans, start, end, style)
+    width = max(width, MIN_WIDTH)
+    yield from _header(spans, start, end, width, style)
     yield ""
-    canvas = _Canvas(max(width, MIN_WIDTH), start, end, style)
+    canvas = _Canvas(width, start, end, style)
     services = {service: number for number, service in enumerate(_services(spans))}
     for number, step in enumerate(walk(roots)):
         if number and not step.last:
@@ -52,13 +53,14 @@ def render(spans: Sequence[SpanRecord], width: int, style: Style) -> Iterator[st
             yield canvas.detail(step, text, paint)
 
 
-def _header(spans: Sequence[SpanRecord], start: int, end: int, style: Style) -> Iterator[str]:
-    failed = sum(span.failed for span in spans)
-    facts = [format_time(start), format_duration(max(0, end - start)), count(len(spans), "span")]
-    facts.append(count(len(_services(spans)), "service"))
+def _header(spans: Sequence[SpanRecord], start: int, end: int, width: int, style: Style) -> Iterator[str]:
     yield f"trace {style.bold(full_id(spans[0].trace_id))}"
-    line = style.text("   ".join(facts))
-    yield f"{line}   {style.red(count(failed, 'error'))}" if failed else line
+    when = style.text(f"{format_time(start)}   {format_duration(max(0, end - start))}")
+    what = f"{count(len(spans), 'span')}   {count(len(_services(spans)), 'service')}"
+    failed = sum(span.failed for span in spans)
+    bad = f"   {count(failed, 'error')}" if failed else ""
+    gap = "   " if columns(when + what + bad) + 3 <= width else "\n"
+    yield from f"{when}{gap}{what}{style.red(bad)}".split("\n")
 
 
 def _services(spans: Sequence[SpanRecord]) -> dict[str, None]:

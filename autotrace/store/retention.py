@@ -85,7 +85,11 @@ class Retention:
                     (trace, quota),
                 ).rowcount
                 if quota <= 0:
-                    break  # perhaps in the middle of a trace: the next step goes on with it
+                    # Perhaps in the middle of a trace. Now it counts as aged, so that whoever looks next goes
+                    # on with it, even when the store is small enough again.
+                    connection.execute("UPDATE traces SET written = 0 WHERE id = ?", (trace,))
+                    self._ageing = True
+                    break
                 connection.execute("DELETE FROM traces WHERE id = ?", (trace,))
         self._collecting = self._collecting or bool(doomed)
         return bool(doomed)

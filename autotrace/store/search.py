@@ -35,30 +35,43 @@ class Query(NamedTuple):
 
 def matching(connection: sqlite3.Connection, query: Query) -> list[int]:
     """Row ids of matching traces, newest first, at most `query.limit`."""
+    if not query.service and not query.operation:
+        return _of_all(connection, query)
+    newest: dict[int, int] = {}
+    for service in _services(connection, query):
+        for trace, start in _of_service(connection, service, query).items():
+            newest[trace] = max(start, newest.get(trace, start))
+    return sorted(newest, key=newest.__getitem__, reverse=True)[: query.limit]
+
+
+def _services(connection: sqlite3.Connection, query: Query) -> list[int]:
+    """Ids of the services whose spans can match."""
     if query.service:
-        return _of_service(connection, query)
-    return _of_all(connection, query)
+        rows = connection.execute("SELECT id FROM services WHERE name = ?", (query.service,))
+    else:
+        rows = connection.execute("SELECT DISTINCT service FROM operations WHERE name = ?", (query.operation,))
+    return [number for (number,) in rows]
 
 
-def _of_service(connection: sqlite3.Connection, query: Query) -> list[int]:
-    """Walk the service's spans, newest first, within `spans_by_service`; a few matches end the walk early."""
-    row = connection.execute("SELECT id FROM services WHERE name = ?", (query.service,)).fetchone()
-    if row is None:
-        return []
+def _of_service(connection: sqlite3.Connection, service: int, query: Query) -> dict[int, int]:
+    """The newest matching traces of one service, with the start of the span that matches.
+
+    Walks the service's spans, newest first, within `spans_by_service`; a few matches end the walk early.
+    """
     conditions, values = _span_conditions(query)
     walk = connection.execute(
         # INDEXED BY: without statistics the planner would rather sort.
-        "SELECT trace FROM spans INDEXED BY spans_by_service"  # noqa: S608 - our own text
+        "SELECT trace, start FROM spans INDEXED BY spans_by_service"  # noqa: S608 - our own text
         f" WHERE service = ? AND start BETWEEN ? AND ?{conditions} ORDER BY start DESC",
-        (row[0], query.start, query.end, *values),
+        (service, query.start, query.end, *values),
     )
-    found: dict[int, None] = {}
-    for (trace,) in walk:
-        found[trace] = None
+    found: dict[int, int] = {}
+    for trace, start in walk:
+        found.setdefault(trace, start)
         if len(found) >= query.limit:
             break
     walk.close()
-    return list(found)
+    return found
 
 
 def _of_all(connection: sqlite3.Connection, query: Query) -> list[int]:

@@ -74,20 +74,21 @@ def _parent(node: Node, nodes: dict[int, list[Node]]) -> Node | None:
         for twin in nodes[span.span_id]:
             if twin is not node and not _is_server_half(twin.span) and twin.span.kind == KIND_CLIENT:
                 return twin
+    if not span.parent_id:
+        return None
     candidates = [candidate for candidate in nodes.get(span.parent_id, ()) if candidate is not node]
-    # Of the two halves of a joined span, work of the server's service belongs to the server's half.
-    candidates.sort(
-        key=lambda candidate: _is_server_half(candidate.span) and _same_service(candidate.span, span)
-    )
-    return candidates[-1] if candidates and span.parent_id else None
+    return max(candidates, key=lambda candidate: _fitness(candidate.span, span), default=None)
+
+
+def _fitness(parent: SpanRecord, child: SpanRecord) -> int:
+    """Of the two halves of a joined span, work of the server's service belongs to the server's half."""
+    if _is_server_half(parent):
+        return 2 if parent.resource.service == child.resource.service else 0
+    return 1
 
 
 def _is_server_half(span: SpanRecord) -> bool:
     return span.kind == KIND_SERVER or bool(span.flags & FLAG_SHARED)
-
-
-def _same_service(one: SpanRecord, other: SpanRecord) -> bool:
-    return one.resource.service == other.resource.service
 
 
 def _cut_circles(everyone: Sequence[Node]) -> None:

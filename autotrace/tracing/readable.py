@@ -27,14 +27,14 @@ def as_json_object(span: Span) -> dict[str, Any]:
         "context": _context(span.get_span_context()),
         "kind": str(span.kind),
         "parent_id": f"0x{span.parent_id:016x}" if span.parent_id else None,
-        "start_time": _time(span.start_time),
-        "end_time": _time(span.end_time),
+        "start_time": _moment(span.start_time) if span.start_time else None,
+        "end_time": _moment(span.end_time) if span.end_time else None,
         "status": status,
         "attributes": _attributes(span.attributes),
         "events": [
             {
                 "name": event.name,
-                "timestamp": _time(event.timestamp),
+                "timestamp": _moment(event.timestamp),
                 "attributes": _attributes(event.attributes),
             }
             for event in span.events
@@ -72,12 +72,10 @@ def _value(value: Any) -> Any:
     return value
 
 
-def _time(nanoseconds: int | None) -> str | None:
-    """ISO 8601 with microseconds, rounded through a float as the SDK does; None for no time."""
-    if not nanoseconds:
-        return None
+def _moment(nanoseconds: int) -> str:
+    """ISO 8601 with microseconds, rounded through a float as the SDK does."""
     try:
         moment = datetime.fromtimestamp(nanoseconds / 1e9, tz=timezone.utc)
-    except (OverflowError, ValueError, OSError):
-        return f"{nanoseconds} ns"  # beyond the year 9999
+    except (OverflowError, ValueError, OSError, TypeError):
+        return f"{nanoseconds} ns"  # beyond the year 9999, or no number
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
+from autotrace.tracing.unsampled import UnsampledSpan
 
 if TYPE_CHECKING:
     from typing import Final
@@ -24,7 +24,7 @@ ROOT_ATTRIBUTES_KEY: Final = "autotrace-root-attributes"
 """Context key of a dict: attributes for the root span that starts here."""
 
 
-class RemoteSpan(NonRecordingSpan):
+class RemoteSpan(UnsampledSpan):
     """A span context received; its ids are valid, or a propagator would not have made it.
 
     Args:
@@ -35,7 +35,9 @@ class RemoteSpan(NonRecordingSpan):
         deferred: No decision was made upstream: the sampler for roots makes it.
     """
 
-    __slots__ = ("_made", "deferred", "span_id", "trace_flags", "trace_id", "trace_state")
+    __slots__ = ("deferred",)
+
+    is_remote = True
 
     def __init__(
         self,
@@ -45,26 +47,5 @@ class RemoteSpan(NonRecordingSpan):
         trace_state: TraceState | None = None,
         deferred: bool = False,
     ) -> None:
-        self.trace_id = trace_id
-        self.span_id = span_id
-        self.trace_flags = trace_flags
-        self.trace_state = trace_state
+        super().__init__(trace_id, span_id, trace_flags, trace_state)
         self.deferred = deferred
-        self._made: SpanContext | None = None
-
-    def get_span_context(self) -> SpanContext:
-        """Made on first demand: our own tracer reads the slots."""
-        made = self._made
-        if made is None:
-            made = self._made = SpanContext(
-                self.trace_id, self.span_id, True, TraceFlags(self.trace_flags), self.trace_state
-            )
-        return made
-
-    @property
-    def _context(self) -> SpanContext:  # type: ignore[override]  # the base's attribute, which nobody sets
-        """Where `NonRecordingSpan` keeps it; foreign code reads it there."""
-        return self.get_span_context()
-
-    def __repr__(self) -> str:
-        return f"RemoteSpan(trace_id={self.trace_id:032x}, span_id={self.span_id:016x})"

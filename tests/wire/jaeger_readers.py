@@ -116,7 +116,9 @@ def read_with_apache(form: str, data: bytes) -> Batch:
 
     agent, structs = generated()
     buffer = TMemoryBuffer(data)
-    protocol = TCompactProtocol(buffer) if form == COMPACT_MESSAGE else TBinaryProtocol(buffer, strictRead=True)
+    protocol = (
+        TCompactProtocol(buffer) if form == COMPACT_MESSAGE else TBinaryProtocol(buffer, strictRead=True)
+    )
     if form == BINARY_BATCH:
         batch = structs.Batch()
         batch.read(protocol)
@@ -160,7 +162,9 @@ def npm(*arguments: str, cwd: Path) -> None:
     program = shutil.which("npm")
     if program is None:
         missing("npm is not installed: no IDL of the Node client")
-    run = subprocess.run([program, *arguments], cwd=cwd, capture_output=True, text=True, timeout=180, check=False)
+    run = subprocess.run(
+        [program, *arguments], cwd=cwd, capture_output=True, text=True, timeout=180, check=False
+    )
     if run.returncode != 0:
         missing(f"npm {arguments} failed: {run.stderr[-500:]}")
 
@@ -204,7 +208,8 @@ READERS = {"apache": read_with_apache, "thriftpy2": read_with_thriftpy2}
 NODE_SCRIPT = """
 const { Thrift } = require('thriftrw');
 const agent = new Thrift({ entryPoint: process.argv[2], allowFilesystemAccess: true });
-const shown = (_, value) => value && value.type === 'Buffer' ? Buffer.from(value.data).toString('hex') : value;
+const shown = (_, value) =>
+  value && value.type === 'Buffer' ? Buffer.from(value.data).toString('hex') : value;
 for (const line of require('fs').readFileSync(0, 'utf8').split('\\n')) {
   const result = agent.Agent.emitBatch.argumentsMessageRW.readFrom(Buffer.from(line, 'hex'), 0);
   if (result.err) throw result.err;
@@ -235,14 +240,16 @@ def read_with_node(messages: list[bytes]) -> list[Batch]:
         check=False,
     )
     assert run.returncode == 0, run.stderr[-2000:]
-    return [node_batch(json.loads(line)) for line in run.stdout.splitlines()]
+    return [node_batch(json.loads(line)) for line in run.stdout.strip("\n").split("\n")]
 
 
 def node_batch(message: dict[str, Any]) -> Batch:
     assert (message["name"], message["type"], message["id"]) == ("emitBatch", "ONEWAY", 0)
     batch = message["body"]["batch"]
     process = batch["process"]
-    return Batch(process["serviceName"], node_tags(process["tags"]), [node_span(each) for each in batch["spans"]])
+    return Batch(
+        process["serviceName"], node_tags(process["tags"]), [node_span(each) for each in batch["spans"]]
+    )
 
 
 def node_span(given: dict[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from spans import make_span
 if TYPE_CHECKING:
     from autotrace.store.records import SpanRecord
 
+_records = Records()
 LARGE = 256 * 2**20
 WEEK = 7 * 86400.0
 TESTS = Path(__file__).parents[2]
@@ -29,7 +30,7 @@ def soon(seconds: float = 20.0) -> float:
 
 
 def record(**fields: Any) -> SpanRecord:
-    return Records().of(make_span(**fields))
+    return _records.of(make_span(**fields))
 
 
 def writer(path: Path, max_bytes: int = LARGE, max_age: float = WEEK) -> Writer:
