@@ -228,6 +228,12 @@ class Pipeline:
                 self._delivered.wait(min(left, 0.1))
         return True
 
+    def _hasten(self, deadline: float) -> None:
+        """Cut short a delivery in progress: one that waits between tries, or for an answer."""
+        hasten = getattr(self._exporter, "hasten", None)  # UDP and the local store have nothing to wait for
+        if hasten is not None:
+            hasten(deadline)
+
     def shutdown(self) -> None:
         """Send what is left within the exit budget, and report what was lost. Only the first call counts."""
         if self._deadline is not None:
@@ -235,6 +241,7 @@ class Pipeline:
         self._deadline = monotonic() + self._exit_timeout
         worker = self._worker
         if worker is not None and worker.is_alive():
+            self._hasten(self._deadline)
             self._ring()
             worker.join(self._exit_timeout)
         elif self._queue:
