@@ -31,8 +31,11 @@ def query(sql: str, *values: object) -> tuple:
     return cursor.fetchone()
 
 
+session = requests.Session()
+
+
 def fetch(url: str) -> str:
-    return requests.get(url, timeout=5).text
+    return session.get(url, timeout=5).text
 
 
 @app.get("/hello")

@@ -136,7 +136,7 @@ def encode(spans: list[Span]) -> bytes:
 def install(apps: object) -> Sender:
     """Wrap what `apps` offers; returns the sender, to flush and count by."""
     sender = Sender(os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"] + "/v1/traces")
-    wsgi_app, plain_query, plain_get = apps.app.wsgi_app, apps.query, apps.requests.get
+    wsgi_app, plain_query, plain_get = apps.app.wsgi_app, apps.query, apps.session.get
 
     class Body:
         __slots__ = ("body", "finish")

@@ -124,7 +124,7 @@ class ConsoleExporter:
         if not spans:
             return {}
         stream = self._stream
-        if stream is None:
+        if stream is None or stream.closed:
             return {_CLOSED: len(spans)}
         try:
             style = Style.of(stream, self._environ)

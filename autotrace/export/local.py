@@ -27,6 +27,8 @@ _MIB: Final = 1024 * 1024
 def from_settings(settings: Settings) -> Exporter:
     """The exporter for the store under the home directory."""
     path = database_in(settings.home, os.environ)
+    if "traces_exporter" not in settings.sources:
+        notices.info(f"no backend is configured: traces are kept in {path}, see them with `autotrace traces`")
     return LocalExporter(path, settings.store_max_mb * _MIB, settings.store_max_age)
 
 

@@ -129,7 +129,10 @@ def _typed(value: Any) -> dict[str, Any]:
     if isinstance(value, bytes):
         return {"type": "binary", "value": _plain(value)}
     plain = _plain(value)
-    return {"type": "string", "value": plain if isinstance(plain, str) else json.dumps(plain, separators=(",", ":"))}
+    return {
+        "type": "string",
+        "value": plain if isinstance(plain, str) else json.dumps(plain, separators=(",", ":")),
+    }
 
 
 def _plain(value: Any) -> Any:

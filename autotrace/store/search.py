@@ -49,7 +49,9 @@ def _services(connection: sqlite3.Connection, query: Query) -> list[int]:
     if query.service:
         rows = connection.execute("SELECT id FROM services WHERE name = ?", (query.service,))
     else:
-        rows = connection.execute("SELECT DISTINCT service FROM operations WHERE name = ?", (query.operation,))
+        rows = connection.execute(
+            "SELECT DISTINCT service FROM operations WHERE name = ?", (query.operation,)
+        )
     return [number for (number,) in rows]
 
 

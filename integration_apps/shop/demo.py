@@ -1,32 +1,41 @@
-"""`make demo`: runs the shop under autotrace-run with nothing configured, and shows what it traced.
+"""`make demo`: runs the shop under autotrace-run with no backend configured, and shows what it traced.
 
-Starts storefront and inventory on free ports, sends a few requests (one fails, one is slow), prints
-the traces from the local store, and stops everything it started.
+Starts inventory and storefront on free ports, sends a few requests (one fails, one is slow), prints
+the traces from the local store, and stops everything it started. The store is one of its own,
+`.cache/demo` in the checkout, so that it does not mix with traces of yours.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
-import re
+import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.error
 import urllib.request
 from pathlib import Path
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).resolve().parent
 BIN = Path(sys.executable).parent
+HOME = HERE.parents[1] / ".cache" / "demo"
+ENVIRONMENT = {
+    **os.environ,
+    "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+    "AUTOTRACE_HOME": str(HOME),
+}
 REQUESTS = (
-    ("GET", "/products/1"),
-    ("GET", "/products/3"),
-    ("POST", "/orders/1"),
-    ("POST", "/orders/2"),
-    ("GET", "/products/99"),
+    ("GET", "/products/1", "found"),
+    ("GET", "/products/3", "slow"),
+    ("POST", "/orders/1", "ordered"),
+    ("POST", "/orders/2", "fails"),
+    ("GET", "/products/99", "unknown"),
 )
+PATIENCE = 20.0
+"""Seconds for the services to start, and for the traces to arrive."""
 
 
 def free_port() -> int:
@@ -35,76 +44,81 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def start(service: str, port: int, log: Path, **environment: str) -> subprocess.Popen[bytes]:
-    """As a user would: the plain program behind `autotrace-run`, and no setting but its own."""
-    with log.open("wb") as output:
+def start(service: str, port: int, **environment: str) -> subprocess.Popen[bytes]:
+    """As a user would: the plain program behind `autotrace-run`."""
+    command = ["autotrace-run", "--service_name", service, "python", f"{service}.py"]
+    print("$", *command, flush=True)
+    with (HOME / f"{service}.log").open("wb") as log:
         return subprocess.Popen(
-            [BIN / "autotrace-run", "--service_name", service, "python", HERE / f"{service}.py"],
-            env={
-                **os.environ,
-                "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
-                "PORT": str(port),
-                **environment,
-            },
-            stdout=output,
+            [BIN / command[0], *command[1:]],
+            cwd=HERE,
+            env={**ENVIRONMENT, "PORT": str(port), **environment},
+            stdout=log,
             stderr=subprocess.STDOUT,
         )
 
 
-def wait_for(port: int) -> None:
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-            return
+def wait_for(what: str, condition) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        if time.monotonic() > deadline:
+            raise SystemExit(f"{what}: waited {PATIENCE:.0f} s; the services' output is in {HOME}")
         time.sleep(0.05)
-    raise SystemExit(f"nothing listens on port {port}: see the output above")
 
 
-def send(method: str, url: str) -> str:
-    request = urllib.request.Request(url, method=method)  # noqa: S310 - loopback
+def listens(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False
+
+
+def send(method: str, url: str) -> int:
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
-            return f"{answer.status}"
+        with urllib.request.urlopen(urllib.request.Request(url, method=method), timeout=10) as answer:
+            return answer.status
     except urllib.error.HTTPError as error:
-        return f"{error.code}"
+        return error.code
 
 
-def autotrace(*arguments: str, home: str) -> str:
-    """The command a user would type."""
-    print(f"\n$ autotrace {' '.join(arguments)}", flush=True)
-    done = subprocess.run(
-        [BIN / "autotrace", *arguments], env={**os.environ, "AUTOTRACE_HOME": home}, check=True, stdout=subprocess.PIPE
-    )
-    output = done.stdout.decode()
-    print(output, end="", flush=True)
-    return output
+def autotrace(*arguments: str) -> str:
+    done = subprocess.run([BIN / "autotrace", *arguments], env=ENVIRONMENT, check=True, capture_output=True)
+    return done.stdout.decode()
+
+
+def traces() -> list[str]:
+    """The ids of the storefront's traces, newest first."""
+    listed = json.loads(autotrace("traces", "--service", "storefront", "--json"))
+    return [trace["traceID"] for trace in listed["data"]]
+
+
+def show(*arguments: str) -> None:
+    print("\n$ autotrace", *arguments, flush=True)
+    print(autotrace(*arguments), end="", flush=True)
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory(prefix="autotrace-demo-") as directory:
-        scratch = Path(directory)
-        home = os.environ.get("AUTOTRACE_HOME") or str(Path.home() / ".local/state/autotrace-demo")
-        front, stock = free_port(), free_port()
-        services = [
-            start("inventory", stock, scratch / "inventory.log", INVENTORY_DB=str(scratch / "stock.db"), AUTOTRACE_HOME=home),
-            start(
-                "storefront", front, scratch / "storefront.log", INVENTORY_URL=f"http://127.0.0.1:{stock}", AUTOTRACE_HOME=home
-            ),
-        ]
-        try:
-            wait_for(stock)
-            wait_for(front)
-            for method, path in REQUESTS:
-                print(f"{method:4} {path:14} -> {send(method, f'http://127.0.0.1:{front}{path}')}")
-        finally:
-            for service in services:
-                service.terminate()
-            for service in services:
-                service.wait(10)
-        listing = autotrace("traces", "--limit", str(len(REQUESTS)), home=home)
-        for trace in re.findall(r"^([0-9a-f]{7,32})\b", listing, re.MULTILINE):
-            autotrace("show", trace, home=home)
-        print(f"\nLook further: AUTOTRACE_HOME={home} autotrace traces --help")
+    shutil.rmtree(HOME, ignore_errors=True)
+    HOME.mkdir(parents=True)
+    front, stock = free_port(), free_port()
+    services = [
+        start("inventory", stock, INVENTORY_DB=str(HOME / "inventory.db")),
+        start("storefront", front, INVENTORY_URL=f"http://127.0.0.1:{stock}"),
+    ]
+    try:
+        wait_for("the services start", lambda: listens(front) and listens(stock))
+        print()
+        for method, path, meaning in REQUESTS:
+            print(f"{method:4} {path:13} {send(method, f'http://127.0.0.1:{front}{path}')}  {meaning}", flush=True)
+        wait_for("the traces arrive", lambda: len(traces()) == len(REQUESTS))
+    finally:
+        for service in services:
+            service.terminate()
+        for service in services:
+            service.wait(10)
+    show("traces", "--service", "storefront")
+    for trace in reversed(traces()):
+        show("show", trace[:8])
+    print(f"\nLook further:  AUTOTRACE_HOME={os.path.relpath(HOME)} {os.path.relpath(BIN)}/autotrace traces --help")
 
 
 if __name__ == "__main__":

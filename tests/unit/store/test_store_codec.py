@@ -17,7 +17,9 @@ keys = st.one_of(any_text, st.sampled_from(["$bytes", "$float", "$map", "$"]))
 values = st.recursive(
     leaves,
     lambda inner: st.one_of(
-        st.lists(inner, max_size=3), st.lists(inner, max_size=3).map(tuple), st.dictionaries(keys, inner, max_size=3)
+        st.lists(inner, max_size=3),
+        st.lists(inner, max_size=3).map(tuple),
+        st.dictionaries(keys, inner, max_size=3),
     ),
     max_leaves=8,
 )

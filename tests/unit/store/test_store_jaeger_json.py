@@ -48,7 +48,11 @@ def test_a_trace_in_full() -> None:
                         "operationName": "GET /a",
                         "references": [
                             {"refType": "CHILD_OF", "traceID": trace_id, "spanID": "00000000000000a1"},
-                            {"refType": "FOLLOWS_FROM", "traceID": "0000000000000abc", "spanID": "0000000000000def"},
+                            {
+                                "refType": "FOLLOWS_FROM",
+                                "traceID": "0000000000000abc",
+                                "spanID": "0000000000000def",
+                            },
                         ],
                         "startTime": 1700000000000000,
                         "duration": 1500,

@@ -47,7 +47,9 @@ def test_nothing_is_lost_when_many_write_at_once(tmp_path: Path) -> None:
 
     assert is_sound(path)
     assert ask(path, "SELECT count(*), count(DISTINCT trace || '-' || span_id) FROM spans") == [(1000, 1000)]
-    assert ask(path, "SELECT count(*), min(spans), max(spans), sum(spans) FROM traces") == [(50, 20, 20, 1000)]
+    assert ask(path, "SELECT count(*), min(spans), max(spans), sum(spans) FROM traces") == [
+        (50, 20, 20, 1000)
+    ]
     assert ask(path, "SELECT count(*) FROM resources") == [(1,)]
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700

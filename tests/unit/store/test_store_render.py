@@ -41,7 +41,11 @@ def span(number: int, parent: int, name: str, at: float, milliseconds: float, **
 
 
 def exception(at: float) -> Event:
-    facts = {"exception.type": "bank.Declined", "exception.message": "no\nmoney", "exception.stacktrace": "..."}
+    facts = {
+        "exception.type": "bank.Declined",
+        "exception.message": "no\nmoney",
+        "exception.stacktrace": "...",
+    }
     return Event("exception", START + int(at * MS), facts)
 
 

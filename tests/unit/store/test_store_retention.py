@@ -36,7 +36,9 @@ def write_traces(one: Writer, first: int, count: int, attributes: int = 400) -> 
 def settle(one: Writer, path: Path) -> None:
     """Write until retention has nothing more to do."""
     before = None
-    while (now := ask(path, "SELECT (SELECT count(*) FROM spans), (SELECT count(*) FROM operations)")) != before:
+    while (
+        now := ask(path, "SELECT (SELECT count(*) FROM spans), (SELECT count(*) FROM operations)")
+    ) != before:
         before = now
         one._retain(soon())
 
@@ -64,7 +66,10 @@ def test_the_oldest_traces_make_room(tmp_path: Path) -> None:
 def test_a_trace_that_is_larger_than_a_step_goes_whole(tmp_path: Path) -> None:
     path = tmp_path / "traces.db"
     one = writer(path, max_bytes=MIB)
-    one.write([record(trace_id=1, span_id=n + 1, attributes={"t": "x" * 300}) for n in range(3 * STEP_SPANS)], soon())
+    one.write(
+        [record(trace_id=1, span_id=n + 1, attributes={"t": "x" * 300}) for n in range(3 * STEP_SPANS)],
+        soon(),
+    )
     write_traces(one, 2, 10)
     settle(one, path)
     one.close()

@@ -48,7 +48,15 @@ def test_a_finished_span_comes_back(span: Any) -> None:
             (summary,) = reader.find(f"{span.trace_id:032x}")
 
     assert summary == span.trace_id
-    for slot in ("trace_id", "span_id", "parent_id", "name", "dropped_attributes", "dropped_events", "dropped_links"):
+    for slot in (
+        "trace_id",
+        "span_id",
+        "parent_id",
+        "name",
+        "dropped_attributes",
+        "dropped_events",
+        "dropped_links",
+    ):
         assert getattr(back, slot) == getattr(span, slot), slot
     assert (back.start, back.end) == (span.start_time, span.end_time)
     assert KIND_NAMES[back.kind] == span.kind.name.lower()
@@ -58,9 +66,11 @@ def test_a_finished_span_comes_back(span: Any) -> None:
     assert bool(back.flags & FLAG_PARENT_REMOTE) == span.parent_is_remote
     assert typed_items(back.attributes) == typed_items(span._attributes)
     assert [
-        (event.name, event.timestamp, typed_items(event.attributes), event.dropped_attributes) for event in back.events
+        (event.name, event.timestamp, typed_items(event.attributes), event.dropped_attributes)
+        for event in back.events
     ] == [
-        (event.name, event.timestamp, typed_items(event.attributes), event.dropped_attributes) for event in span.events
+        (event.name, event.timestamp, typed_items(event.attributes), event.dropped_attributes)
+        for event in span.events
     ]
     assert [
         (link.trace_id, link.span_id, bool(link.flags & FLAG_PARENT_REMOTE), typed_items(link.attributes))
@@ -70,7 +80,9 @@ def test_a_finished_span_comes_back(span: Any) -> None:
         for link in span.links
     ]
     assert back.resource == ResourceRecord(dict(span.resource.attributes))
-    assert back.scope == ScopeRecord(span.instrumentation_scope.name, span.instrumentation_scope.version or "", {})
+    assert back.scope == ScopeRecord(
+        span.instrumentation_scope.name, span.instrumentation_scope.version or "", {}
+    )
 
 
 def test_tracestate_and_link_flags_come_back(tmp_path: Path) -> None:
@@ -109,7 +121,11 @@ def test_what_only_other_wires_can_say_comes_back(tmp_path: Path) -> None:
     fill(tmp_path / "traces.db", span)
     with Reader(str(tmp_path / "traces.db")) as reader:
         assert reader.trace(span.trace_id) == [span]
-        assert reader.find("463ac35c9f6413ad") == reader.find("0000000000000000463AC35C9F6413AD") == [span.trace_id]
+        assert (
+            reader.find("463ac35c9f6413ad")
+            == reader.find("0000000000000000463AC35C9F6413AD")
+            == [span.trace_id]
+        )
         assert reader.operations("s") == [("", 0)]
 
 

@@ -104,7 +104,17 @@ def test_a_trace_in_parts_is_one(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("prefix", "found"),
-    [("", 0), ("abc", 2), ("ABCD", 1), ("abce0", 1), ("b", 0), ("xyz", 0), ("ab ", 0), ("1" * 33, 0), ("%", 0)],
+    [
+        ("", 0),
+        ("abc", 2),
+        ("ABCD", 1),
+        ("abce0", 1),
+        ("b", 0),
+        ("xyz", 0),
+        ("ab ", 0),
+        ("1" * 33, 0),
+        ("%", 0),
+    ],
 )
 def test_a_trace_is_found_by_its_first_digits(tmp_path: Path, prefix: str, found: int) -> None:
     path = tmp_path / "traces.db"
@@ -129,7 +139,10 @@ def test_no_store_is_told_from_a_broken_one(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("pragma", "reason"),
-    [("user_version = 99", "store was made by a newer autotrace"), ("application_id = 1", "file is not an autotrace")],
+    [
+        ("user_version = 99", "store was made by a newer autotrace"),
+        ("application_id = 1", "file is not an autotrace"),
+    ],
 )
 def test_a_file_of_another_kind_is_refused(tmp_path: Path, pragma: str, reason: str) -> None:
     fill(tmp_path / "traces.db", record())

@@ -17,7 +17,12 @@ from stores import record
 
 def span(number: int, parent: int, at: int = 0, **fields: Any) -> SpanRecord:
     return record(
-        span_id=number, parent_id=parent, start_time=START + at, end_time=START + at + 10, name=f"n{number}", **fields
+        span_id=number,
+        parent_id=parent,
+        start_time=START + at,
+        end_time=START + at + 10,
+        name=f"n{number}",
+        **fields,
     )
 
 
@@ -36,7 +41,10 @@ def test_children_stand_under_their_parent_in_the_order_of_their_starts() -> Non
 
 
 def test_a_lost_parent_makes_a_root_with_a_note() -> None:
-    assert outline([span(1, 0), span(3, 0xA1, at=5)]) == ["n1", "n3 [its parent 00000000000000a1 is not here]"]
+    assert outline([span(1, 0), span(3, 0xA1, at=5)]) == [
+        "n1",
+        "n3 [its parent 00000000000000a1 is not here]",
+    ]
 
 
 def test_a_batch_sent_twice_counts_once() -> None:
@@ -58,7 +66,9 @@ def test_both_halves_of_a_joined_span_have_their_place() -> None:
     """Zipkin: the server's half under the client's, and the server's own work under the server's half."""
     client, server = Resource({"service.name": "client"}), Resource({"service.name": "server"})
     spans = [
-        span(2, 1, at=2, kind=SpanKind.SERVER, resource=server)._replace(flags=FLAG_SHARED, name="server half"),
+        span(2, 1, at=2, kind=SpanKind.SERVER, resource=server)._replace(
+            flags=FLAG_SHARED, name="server half"
+        ),
         span(2, 1, at=1, kind=SpanKind.CLIENT, resource=client)._replace(name="client half"),
         span(3, 2, at=3, resource=server),
         span(4, 2, at=4, resource=client),
