@@ -19,7 +19,9 @@ $(VENV)/ready: pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-deps '$(REFERENCES)'
 	touch $@
 
-.venv-demo/ready: pyproject.toml
+SOURCES := $(shell find autotrace sitecustomize -name "*.py")
+
+.venv-demo/ready: pyproject.toml $(SOURCES)
 	$(PYTHON) -m venv .venv-demo
 	.venv-demo/bin/python -m pip install --quiet --upgrade pip
 	.venv-demo/bin/python -m pip install --quiet . flask requests

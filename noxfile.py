@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 from pathlib import Path
 
 import nox
 
+OLDEST = 9
+NEWEST = 14
 FULL = "3.11"
 """The interpreter that runs the slow parts too."""
 
@@ -19,39 +20,32 @@ nox.options.default_venv_backend = "venv"
 nox.options.reuse_existing_virtualenvs = True
 
 
-def interpreters() -> dict[str, str]:
-    """Paths by version: what pyenv has installed, then what is on PATH."""
-    found: dict[str, str] = {}
-    versions = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
-    for directory in sorted(versions.glob("3.*")):
-        version = re.match(r"3\.\d+", directory.name)
-        if version and (directory / "bin/python").exists():
-            found[version[0]] = str(directory / "bin/python")
-    for minor in range(9, 15):
-        path = shutil.which(f"python3.{minor}")
-        if path and ".pyenv" not in path:
-            found.setdefault(f"3.{minor}", path)
-    return {version: path for version, path in found.items() if int(version[2:]) >= 9}
+def put_interpreters_on_path() -> None:
+    """Put what pyenv has installed before its shims, which answer for one version only."""
+    installed = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    directories = sorted(str(path) for path in installed.glob("3.*/bin"))
+    path = [entry for entry in os.environ["PATH"].split(os.pathsep) if "/shims" not in entry]
+    os.environ["PATH"] = os.pathsep.join([*path, *directories])
 
 
-FOUND = interpreters()
+put_interpreters_on_path()
+FOUND = [f"3.{minor}" for minor in range(OLDEST, NEWEST + 1) if shutil.which(f"python3.{minor}")]
 REQUIRED = os.environ.get("AUTOTRACE_TEST_PYTHONS", FULL).split()
 
 
 @nox.session(python=False)
-def found(session: nox.Session) -> None:
+def interpreters(session: nox.Session) -> None:
     """Fail when an interpreter that must be tested is missing."""
     missing = [version for version in REQUIRED if version not in FOUND]
     if missing:
         session.error(f"no interpreter found for Python {', '.join(missing)}")
 
 
-@nox.session(python=[FOUND[version] for version in sorted(FOUND, key=lambda text: int(text[2:]))])
+@nox.session(python=FOUND)
 def tests(session: nox.Session) -> None:
-    """All tests on one interpreter; the slow ones only on one of them."""
-    version = session.run("python", "-c", "import sys; print('%d.%d' % sys.version_info[:2])", silent=True).strip()
+    """All tests on one interpreter; the slow ones on a single version."""
     session.install("--quiet", "--upgrade", "pip")
     session.install("--quiet", "--editable", ".[test]")
     session.install("--quiet", "--no-deps", JAEGER_CLASSES)
-    chosen = [] if version == FULL else ["-m", "not slow"]
+    chosen = [] if session.python == FULL else ["-m", "not slow"]
     session.run("python", "-m", "pytest", *chosen, *session.posargs)

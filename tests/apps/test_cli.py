@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from opentelemetry.trace import SpanKind, StatusCode
+from spans import make_span
 
 import autotrace
 from autotrace.export.local import LocalExporter
 from autotrace.tracing.resource import Resource
-from spans import make_span
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,6 +41,7 @@ def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         encoding="utf-8",
         timeout=60,
+        check=False,
     )
 
 
@@ -225,14 +226,20 @@ def test_a_reader_that_goes_away_is_no_error(home: str) -> None:
     command = f"{sys.executable} -m autotrace.cli.main traces --home {home} --limit 1000 --json; echo $? >&2"
     environ = {**os.environ, "PYTHONPATH": str(Path(autotrace.__file__).parents[1])}
     done = subprocess.run(
-        f"({command}) | true", shell=True, env=environ, capture_output=True, text=True, timeout=60
+        f"({command}) | true",
+        shell=True,
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert done.stderr in ("141\n", "0\n")  # 0: all was written before `true` had ended
 
     reading, writing = os.pipe()
     os.close(reading)
     gone = subprocess.run(
-        command, shell=True, env=environ, stdout=writing, stderr=subprocess.PIPE, timeout=60
+        command, shell=True, env=environ, stdout=writing, stderr=subprocess.PIPE, timeout=60, check=False
     )
     os.close(writing)
     assert gone.stderr == b"141\n"

@@ -6,16 +6,16 @@ import io
 import os
 import sys
 import time
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from spans import finished_spans, make_span
 
 from autotrace.export import console
 from autotrace.export.console import ConsoleExporter, from_settings
-from spans import finished_spans, make_span
+from autotrace.settings import parse
 
 
 class Page:
@@ -139,8 +139,7 @@ def test_a_terminal_gets_colours_and_its_width(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("TERM", "xterm")
     with os.fdopen(theirs, "w", encoding="utf-8") as stream:
         monkeypatch.setattr(sys, "stderr", stream)
-        settings: Any = SimpleNamespace()
-        assert from_settings(settings).export([make_span(parent_id=0, name="n" * 200)], 0.0) == {}
+        assert from_settings(parse({})).export([make_span(parent_id=0, name="n" * 200)], 0.0) == {}
         text = os.read(ours, 65536).decode()
     os.close(ours)
     assert "\x1b[1;36msvc" in text

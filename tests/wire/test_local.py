@@ -10,16 +10,16 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from spans import make_span
 
 import autotrace
+from autotrace import settings
 from autotrace.export.local import LocalExporter, from_settings
 from autotrace.store.reader import Reader
 from autotrace.store.search import Query
-from spans import make_span
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,6 +67,7 @@ exporter = LocalExporter(sys.argv[1], 2**28, 86400.0)
         stderr=subprocess.STDOUT,
         text=True,
         timeout=60,
+        check=False,
     )
     assert done.returncode == 0, done.stdout
     return done.stdout
@@ -95,8 +96,8 @@ def test_where_the_store_is(
     monkeypatch.delenv("XDG_STATE_HOME", raising=False)
     for name, value in {"HOME": str(tmp_path), **environ}.items():
         monkeypatch.setenv(name, value)
-    settings: Any = SimpleNamespace(home=home, store_max_mb=1, store_max_age=60.0)
-    assert from_settings(settings).destination == expected.replace("HOME", str(tmp_path))
+    environ = {"AUTOTRACE_HOME": home} if home else {}
+    assert from_settings(settings.parse(environ)).destination == expected.replace("HOME", str(tmp_path))
 
 
 def test_the_store_does_not_pass_through_what_we_patch(
@@ -241,7 +242,8 @@ assert export() == {}
 resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, resource.RLIM_INFINITY))
 losses, begin = [], time.monotonic()
 for batch in range(30):
-    losses.append(export(*[make_span(trace_id=batch + 9, span_id=n + 1, attributes={"t": "x" * 900}) for n in range(40)]))
+    spans = [make_span(trace_id=batch + 9, span_id=n + 1, attributes={"t": "x" * 900}) for n in range(40)]
+    losses.append(export(*spans))
 resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 assert losses[0] == {} and losses[-1] != {}, losses
 assert {reason for loss in losses for reason in loss} <= {"disk full", "disk error"}, losses

@@ -10,10 +10,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from spans import make_span
+
 import autotrace
 from autotrace.export.records import Records
 from autotrace.store.writer import Writer
-from spans import make_span
 
 if TYPE_CHECKING:
     from autotrace.store.records import SpanRecord

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from opentelemetry.trace import SpanContext, StatusCode, TraceFlags, TraceState
+from spans import START, finished_spans
+from stores import record
 
 from autotrace.export.records import Records
 from autotrace.store import jaeger_json
 from autotrace.tracing.resource import Resource
 from autotrace.tracing.scope import Scope
 from autotrace.tracing.span import Event, Link
-from spans import START, finished_spans
-from stores import record
 
 
 def tag(key: str, kind: str, value: Any) -> dict[str, Any]:

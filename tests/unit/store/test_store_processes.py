@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 import random
-import signal
 import stat
 import time
 from typing import TYPE_CHECKING
 
 import pytest
-
 from stores import ask, child, fill, finish, is_sound, record
 
 if TYPE_CHECKING:
@@ -63,7 +61,8 @@ from stores import record, soon, writer
 one, number = writer(sys.argv[1]), int(sys.argv[2])
 while True:
     number += 1
-    one.write([record(trace_id=number, span_id=n + 1, attributes={"text": "x" * 1000}) for n in range(20)], soon())
+    batch = [record(trace_id=number, span_id=n + 1, attributes={"text": "x" * 1000}) for n in range(20)]
+    one.write(batch, soon())
     print(number, flush=True)
 """
 
@@ -72,12 +71,12 @@ def test_a_killed_writer_leaves_whole_batches(tmp_path: Path) -> None:
     path = tmp_path / "traces.db"
     acknowledged = 0
     for run in range(1, 5):
-        process = child(WRITE_FOR_EVER, path, run * 1_000_000)
-        assert process.stdout is not None
-        process.stdout.readline()
-        time.sleep(random.uniform(0.01, 0.06))  # anywhere in the middle of it
-        process.send_signal(signal.SIGKILL)
-        acknowledged += 1 + len(process.communicate()[0].splitlines())
+        with child(WRITE_FOR_EVER, path, run * 1_000_000) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            time.sleep(random.uniform(0.01, 0.06))  # anywhere in the middle of it
+            process.kill()
+            acknowledged += 1 + len(process.stdout.read().splitlines())
         assert is_sound(path)
 
     assert ask(path, "SELECT min(spans), max(spans) FROM traces") == [(20, 20)]

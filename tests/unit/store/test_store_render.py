@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import io
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.trace import SpanKind, StatusCode
+from spans import START, finished_spans
+from stores import record
 
 from autotrace.export.records import Records
 from autotrace.store.highlights import highlights
-from autotrace.store.records import SpanRecord
 from autotrace.store.render import MIN_WIDTH, render
 from autotrace.store.style import Style
 from autotrace.store.text import columns, cut
 from autotrace.tracing.resource import Resource
 from autotrace.tracing.span import Event
-from spans import START, finished_spans
-from stores import record
+
+if TYPE_CHECKING:
+    from autotrace.store.records import SpanRecord
 
 MS = 1_000_000
 SHOP, BANK = Resource({"service.name": "shop"}), Resource({"service.name": "bank"})
@@ -49,15 +51,29 @@ def exception(at: float) -> Event:
     return Event("exception", START + int(at * MS), facts)
 
 
+STATEMENT = {"db.query.text": "SELECT id\n  FROM carts"}
+CHARGE = {"url.full": "http://bank:1/charge"}
+MISS = [Event("cache.miss", START + 6 * MS, {"key": "k1"})]
 CHECKOUT = [
     span(1, 0, "POST /checkout", 0, 50, attributes={"http.response.status_code": 502}, **FAILED),
-    span(2, 1, "SELECT carts", 5, 10, kind=SpanKind.CLIENT, attributes={"db.query.text": "SELECT id\n  FROM carts"},
-         events=[Event("cache.miss", START + 6 * MS, {"key": "k1"})]),
-    span(3, 1, "POST", 20, 25, kind=SpanKind.CLIENT, attributes={"url.full": "http://bank:1/charge"}, **FAILED),
-    span(4, 3, "POST /charge", 22.5, 20, resource=BANK, events=[exception(40)], status_description="no\nmoney", **FAILED),
+    span(2, 1, "SELECT carts", 5, 10, kind=SpanKind.CLIENT, attributes=STATEMENT, events=MISS),
+    span(3, 1, "POST", 20, 25, kind=SpanKind.CLIENT, attributes=CHARGE, **FAILED),
+    span(4, 3, "POST /charge", 22.5, 20, resource=BANK, events=[exception(40)], **FAILED),
     span(5, 4, "authorize", 25, 0.01, resource=BANK, events=[exception(40)], **FAILED),
     span(6, 0xBAD, "lost", 45, 5),
-]  # fmt: skip
+]
+PICTURE = """
+✗ shop  POST /checkout  502                                        0   50.0 ms  ━━━━━━━━━━━━━━━━━━━━
+├─ SELECT carts  SELECT id FROM carts                        5.00 ms   10.0 ms    ━━━━
+│     · 6.00 ms  cache.miss  key=k1
+└─ ✗ POST  bank:1/charge                                     20.0 ms   25.0 ms          ━━━━━━━━━━
+   └─ ✗ bank  POST /charge                                   22.5 ms   20.0 ms           ━━━━━━━━
+      └─ ✗ authorize                                         25.0 ms   10.0 µs            ╸
+            ✗ bank.Declined: no money
+
+shop  lost                                                   45.0 ms   5.00 ms                    ━━
+   (its parent 0000000000000bad is not here)
+"""
 
 
 def drawn(spans: list[SpanRecord], width: int = 100, **style: bool) -> list[str]:
@@ -68,19 +84,7 @@ def test_the_whole_picture() -> None:
     lines = drawn(CHECKOUT)
     assert lines[0] == "trace ff00aa11bb22cc330123456789abcdef"
     assert lines[1].endswith("   50.0 ms   6 spans   2 services   4 errors")
-    assert lines[2:] == [
-        "",
-        "✗ shop  POST /checkout  502                                        0   50.0 ms  ━━━━━━━━━━━━━━━━━━━━",
-        "├─ SELECT carts  SELECT id FROM carts                        5.00 ms   10.0 ms    ━━━━",
-        "│     · 6.00 ms  cache.miss  key=k1",
-        "└─ ✗ POST  bank:1/charge                                     20.0 ms   25.0 ms          ━━━━━━━━━━",
-        "   └─ ✗ bank  POST /charge                                   22.5 ms   20.0 ms           ━━━━━━━━",
-        "      └─ ✗ authorize                                         25.0 ms   10.0 µs            ╸",
-        "            ✗ bank.Declined: no money",
-        "",
-        "shop  lost                                                   45.0 ms   5.00 ms                    ━━",
-        "   (its parent 0000000000000bad is not here)",
-    ]
+    assert lines[2:] == PICTURE.splitlines()
 
 
 def test_plain_terminals_get_ascii() -> None:
@@ -134,22 +138,28 @@ def test_escape_sequences_do_not_reach_the_terminal() -> None:
     assert "\\x1b[2J\\x07name next" in text
 
 
+SERVER, CLIENT, PRODUCER = SpanKind.SERVER, SpanKind.CLIENT, SpanKind.PRODUCER
+
+
 @pytest.mark.parametrize(
-    ("fields", "text"),
+    ("kind", "name", "attributes", "text"),
     [
-        ({"kind": SpanKind.SERVER, "name": "GET /a", "attributes": {"http.response.status_code": 200, "url.path": "/a"}},
-         "200"),
-        ({"kind": SpanKind.SERVER, "name": "GET /{id}", "attributes": {"http.status_code": 404, "http.target": "/7"}},
-         "404  /7"),
-        ({"kind": SpanKind.CLIENT, "name": "GET", "attributes": {"url.full": "https://h/p?q=1"}}, "h/p?q=1"),
-        ({"kind": SpanKind.CLIENT, "attributes": {"db.statement": "SELECT  1"}}, "SELECT 1"),
-        ({"kind": SpanKind.PRODUCER, "name": "send", "attributes": {"messaging.destination.name": "orders"}}, "orders"),
-        ({"attributes": {"code.function.name": "f", "a": 1, "b": "x\ny", "c": (1, 2)}}, "a=1  b=x y  c=(1, 2)"),
-        ({"attributes": {}}, ""),
+        (SERVER, "GET /a", {"http.response.status_code": 200, "url.path": "/a"}, "200"),
+        (SERVER, "GET /{id}", {"http.status_code": 404, "http.target": "/7"}, "404  /7"),
+        (CLIENT, "GET", {"url.full": "https://h/p?q=1"}, "h/p?q=1"),
+        (CLIENT, "SELECT", {"db.statement": "SELECT  1"}, "SELECT 1"),
+        (PRODUCER, "send", {"messaging.destination.name": "orders"}, "orders"),
+        (
+            SpanKind.INTERNAL,
+            "own",
+            {"code.function.name": "f", "a": 1, "b": "x\ny", "c": (1, 2)},
+            "a=1  b=x y  c=(1, 2)",
+        ),
+        (SpanKind.INTERNAL, "own", {}, ""),
     ],
-)  # fmt: skip
-def test_highlights(fields: dict[str, Any], text: str) -> None:
-    assert highlights(record(**fields)) == text
+)
+def test_highlights(kind: SpanKind, name: str, attributes: dict[str, Any], text: str) -> None:
+    assert highlights(record(kind=kind, name=name, attributes=attributes)) == text
 
 
 class Terminal(io.StringIO):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from stores import ask, fill, is_sound, record, soon, tell, writer
 
 from autotrace.store.retention import STEP_SPANS
 from autotrace.tracing.resource import Resource
-from stores import ask, fill, is_sound, record, soon, tell, writer
 
 if TYPE_CHECKING:
     from pathlib import Path

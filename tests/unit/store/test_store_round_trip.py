@@ -8,6 +8,8 @@ from typing import Any
 
 from hypothesis import given, settings
 from opentelemetry.trace import SpanContext, TraceFlags, TraceState
+from spans import END, START, TRACE_ID, finished_spans, make_span
+from stores import fill, record
 
 from autotrace.export.records import Records
 from autotrace.store.reader import Reader
@@ -22,8 +24,6 @@ from autotrace.store.records import (
     ScopeRecord,
     SpanRecord,
 )
-from spans import END, START, TRACE_ID, finished_spans, make_span
-from stores import fill, record
 
 
 def typed(value: Any) -> Any:

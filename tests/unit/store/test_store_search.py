@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from opentelemetry.trace import SpanKind, StatusCode
+from spans import START
+from stores import fill, record, tell
 
 from autotrace.store.errors import StoreError, StoreMissingError
 from autotrace.store.reader import Reader
 from autotrace.store.search import Query
 from autotrace.tracing.resource import Resource
-from spans import START
-from stores import fill, record, tell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 from opentelemetry.trace import SpanKind, StatusCode
+from spans import START
+from stores import record, soon, writer
 
 from autotrace.store.reader import Reader
 from autotrace.store.search import Query
 from autotrace.tracing.resource import Resource
-from spans import START
-from stores import record, soon, writer
 
 if TYPE_CHECKING:
     from pathlib import Path

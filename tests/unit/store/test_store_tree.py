@@ -7,12 +7,12 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.trace import SpanKind
+from spans import START
+from stores import record
 
 from autotrace.store.records import FLAG_SHARED, SpanRecord
 from autotrace.store.tree import build, walk
 from autotrace.tracing.resource import Resource
-from spans import START
-from stores import record
 
 
 def span(number: int, parent: int, at: int = 0, **fields: Any) -> SpanRecord:
