@@ -27,7 +27,9 @@ class EchoHandler(BaseHTTPRequestHandler):
             self.flaky[self.path] -= 1
             self.answer(503, b"")
         else:
-            self.answer(200, json.dumps([[name.lower(), value] for name, value in self.headers.items()]).encode())
+            self.answer(
+                200, json.dumps([[name.lower(), value] for name, value in self.headers.items()]).encode()
+            )
 
     do_POST = do_PUT = do_GET
     do_HEAD = do_GET

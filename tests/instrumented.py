@@ -22,9 +22,14 @@ class Traced:
         self.spans: list[Any] = []
         self.settings = parse(environ)
         self.propagator = build_propagator(self.settings.propagators)
-        sampler = build_sampler(self.settings.traces_sampler, self.settings.traces_sampler_arg, lambda _name: None)
+        sampler = build_sampler(
+            self.settings.traces_sampler, self.settings.traces_sampler_arg, lambda _name: None
+        )
         self.provider = TracerProvider(
-            Resource({"service.name": "test"}), sampler, self.spans.append, disabled=self.settings.sdk_disabled
+            Resource({"service.name": "test"}),
+            sampler,
+            self.spans.append,
+            disabled=self.settings.sdk_disabled,
         )
         self.tracer = self.provider.get_tracer("test")
         self.stood_down: list[str] = []

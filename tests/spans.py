@@ -49,7 +49,9 @@ def make_span(**fields: Any) -> Span:
 
 
 INT64 = st.integers(min_value=-(2**63), max_value=2**63 - 1)
-scalars = st.one_of(st.text(max_size=30), st.booleans(), INT64, st.floats(allow_nan=False, allow_infinity=False))
+scalars = st.one_of(
+    st.text(max_size=30), st.booleans(), INT64, st.floats(allow_nan=False, allow_infinity=False)
+)
 values = st.one_of(
     scalars,
     st.binary(max_size=20),
@@ -65,13 +67,19 @@ times = st.integers(min_value=1_000_000_000, max_value=2**62)
 
 @st.composite
 def events(draw: Any) -> Event:
-    return Event(draw(st.text(min_size=1, max_size=20)), draw(times), draw(attribute_dicts), draw(st.integers(0, 3)))
+    return Event(
+        draw(st.text(min_size=1, max_size=20)), draw(times), draw(attribute_dicts), draw(st.integers(0, 3))
+    )
 
 
 @st.composite
 def links(draw: Any) -> Link:
     context = SpanContext(
-        draw(trace_ids), draw(span_ids), draw(st.booleans()), TraceFlags(draw(st.integers(0, 3))), TraceState()
+        draw(trace_ids),
+        draw(span_ids),
+        draw(st.booleans()),
+        TraceFlags(draw(st.integers(0, 3))),
+        TraceState(),
     )
     return Link(context, draw(attribute_dicts), draw(st.integers(0, 3)))
 
@@ -83,7 +91,9 @@ def finished_spans(draw: Any, resources: Any = None) -> Span:
     code = draw(st.sampled_from(list(StatusCode)))
     resource = draw(
         resources
-        or st.sampled_from(["svc", "shop", "käse"]).map(lambda name: Resource({"service.name": name, "host.name": "h"}))
+        or st.sampled_from(["svc", "shop", "käse"]).map(
+            lambda name: Resource({"service.name": name, "host.name": "h"})
+        )
     )
     return make_span(
         name=draw(st.text(min_size=1, max_size=30)),

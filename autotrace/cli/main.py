@@ -54,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
         "--home",
         metavar="DIR",
         default=argparse.SUPPRESS,  # it may stand before the subcommand or after it
-        help="where the local store is (default: $AUTOTRACE_HOME, else ~/.local/state/autotrace)",
+        help="where the store is (default: $AUTOTRACE_HOME, else autotrace in the user's state directory)",
     )
     parser = argparse.ArgumentParser(
         prog="autotrace",

@@ -124,7 +124,7 @@ def connect(host: str, port: int, tls: ssl.SSLContext | None, deadline: Deadline
     Raises:
         OSError: None did. Each address is given its share of the time that is left.
     """
-    addresses = _resolve(host, port, deadline)
+    addresses = resolve(host, port, deadline)
     refusal: OSError = ConnectionRefusedError()
     for position, (family, address) in enumerate(addresses):
         share = deadline.left() / (len(addresses) - position)
@@ -157,7 +157,7 @@ def _connected(
     return connected
 
 
-def _resolve(host: str, port: int, deadline: Deadline) -> list[tuple[int, Address]]:
+def resolve(host: str, port: int, deadline: Deadline) -> list[tuple[int, Address]]:
     """Addresses of a name, on a thread of its own: `getaddrinfo` knows no timeout and may take minutes."""
     import socket  # noqa: PLC0415
 

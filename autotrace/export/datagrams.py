@@ -12,7 +12,7 @@ import os
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from autotrace.export.connection import REFUSED, Deadline, _resolve, reason_of
+from autotrace.export.connection import REFUSED, Deadline, reason_of, resolve
 from autotrace.export.delivery import lose
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ class DatagramSender:
         import socket  # noqa: PLC0415 - the first span imports it, not the start of the program
 
         if not self._addresses:
-            self._addresses = _resolve(self._host, self._port, self._deadline)
+            self._addresses = resolve(self._host, self._port, self._deadline)
             self._resolve_at = monotonic() + RESOLVE_AFTER
         family, address = self._addresses.pop(0)
         connected = self._socket = socket.socket(family, socket.SOCK_DGRAM)

@@ -265,14 +265,9 @@ class JaegerHttpExporter:
 
 
 def from_settings(settings: Settings) -> JaegerUdpExporter | JaegerHttpExporter:
-    """The exporter that `OTEL_EXPORTER_JAEGER_*` describe.
-
-    Where no protocol is given, an agent without an endpoint means UDP: so did the old exporter for Python.
-    """
+    """The exporter that `OTEL_EXPORTER_JAEGER_*` describe; the settings have settled the protocol."""
     protocol, endpoint = settings.exporter_jaeger_protocol, settings.exporter_jaeger_endpoint
     host, port = settings.exporter_jaeger_agent_host, settings.exporter_jaeger_agent_port
-    if not protocol and (host or port) and not endpoint:
-        protocol = "udp/thrift.compact"
     if protocol.startswith("udp/"):
         encoding = protocol.rpartition(".")[2]
         return JaegerUdpExporter(host or "localhost", port, encoding, settings.jaeger_max_packet)

@@ -86,7 +86,7 @@ def span(
     tags: Sequence[bytes],
     logs: Sequence[bytes],
 ) -> bytes:
-    """Encode a Span; ids unsigned, times in microseconds, the lists of encoded members."""
+    """Encode a Span; ids unsigned, times in microseconds below 2**55, the lists of encoded members."""
     return b"".join(
         (
             _ids(

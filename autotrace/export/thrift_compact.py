@@ -76,7 +76,7 @@ def span(
     tags: Sequence[bytes],
     logs: Sequence[bytes],
 ) -> bytes:
-    """Encode a Span; ids unsigned, times in microseconds, the lists of encoded members."""
+    """Encode a Span; ids unsigned, times in microseconds below 2**55, the lists of encoded members."""
     times, ids = _long_fields(trace_id, span_id, parent_id, start, duration)
     return b"".join(
         (
@@ -131,7 +131,7 @@ def _id(number: int) -> bytes:
 # Ids are random: ten bytes of varint each, which byte by byte would cost more than the rest of the span.
 # So all I64 fields are done at once, side by side in one long integer. A lane holds one field: its header
 # in the lowest byte, the varint in the ten bytes above. Lane 0 is the start time, whose varint has eight
-# bytes from 1987 to 3111, lane 1 the duration, and the others are the ids.
+# bytes from 1978 on, lane 1 the duration, and the others are the ids.
 
 _LANE: Final = 88
 
@@ -181,7 +181,7 @@ def _long_fields(
     length = duration.bit_length() // 7
     x |= (_CHILD_FRAMES if parent_id else _ROOT_FRAMES)[length] | (x & _TENTH) >> 1
     lanes = x.to_bytes(66 if parent_id else 55, "little")
-    if not lanes[8] or lanes[9] or not duration or 0 in lanes[31::11]:  # does not fit the frame: rare
+    if not lanes[8] or not duration or 0 in lanes[31::11]:  # does not fit the frame: rare
         return (
             b"\x16%b\x16%b" % (_id(start), _id(duration)),
             b"\x16%b\x16%b\x16%b\x16%b"

@@ -1,8 +1,8 @@
 """Server spans for WSGI, whichever server and framework.
 
 The outermost patched entry point that sees a request makes the span and leaves its `Exchange` in
-the environ; inner ones find it there (`in_progress`) and only tell the route. All state of a request lives in its
-exchange. The span lasts until the response body is closed (PEP 3333).
+the environ; inner ones find it there (`in_progress`) and only tell the route. All state of a request
+lives in its exchange. The span lasts until the response body is closed (PEP 3333).
 """
 
 from __future__ import annotations

@@ -132,6 +132,7 @@ def _around_async_generator(original: Function, observer: Observer) -> Function:
         if steps is not None:
             args, kwargs = call.args, call.kwargs
         outcome = Outcome()
+        step: Any = None
         try:
             generator = original(*args, **kwargs)
             step = _first_step(generator)
@@ -154,7 +155,7 @@ def _around_async_generator(original: Function, observer: Observer) -> Function:
         finally:
             if steps is not None:
                 _finish(steps, outcome)
-            del outcome
+            del outcome, step  # the step holds the error that was thrown
 
     return wrapper
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from autotrace.store.style import Style
     from autotrace.store.tree import Step
 
+    Paint = Callable[[str], str]
+
 MIN_WIDTH: Final = 40
 
 _TIME: Final = 9
@@ -67,28 +69,29 @@ def _services(spans: Sequence[SpanRecord]) -> dict[str, None]:
     return dict.fromkeys(span.resource.service for span in sorted(spans, key=lambda span: span.start))
 
 
-def _details(step: Step, start: int, style: Style) -> Iterator[tuple[str, str]]:
-    """The lines under a span, each with the name of its colour."""
+def _details(step: Step, start: int, style: Style) -> Iterator[tuple[str, Paint]]:
+    """The lines under a span, each with its colour."""
     node, span = step.node, step.node.span
     if node.note:
-        yield f"({node.note})", "dim"
+        yield f"({node.note})", style.dim
     told_below = {text for child in node.children for text in errors(child.span)}
     for text in dict.fromkeys(errors(span)):
         if text not in told_below:
-            yield f"{style.cross} {text}", "red"
+            yield f"{style.cross} {text}", style.red
     events = [event for event in span.events if event.name != "exception"]
     for event in events[:_MAX_EVENTS]:
-        yield f"{style.dot} {_event(event, start)}", "dim"
+        yield f"{style.dot} {_event(event, start, style)}", style.dim
     for link in span.links[:_MAX_LINKS]:
-        yield f"{style.arrow} linked to span {link.span_id:016x} of trace {full_id(link.trace_id)}", "dim"
+        yield f"{style.arrow} linked to span {link.span_id:016x} of trace {full_id(link.trace_id)}", style.dim
     more = max(0, len(events) - _MAX_EVENTS) + max(0, len(span.links) - _MAX_LINKS)
     if more:
-        yield f"{style.dot} and {more:,} more", "dim"
+        yield f"{style.dot} and {more:,} more", style.dim
 
 
-def _event(event: EventRecord, start: int) -> str:
-    attributes = "  ".join(f"{one_line(key)}={one_line(value)}" for key, value in event.attributes.items())
-    return f"{format_duration(event.timestamp - start)}  {one_line(event.name)}  {attributes}".rstrip()
+def _event(event: EventRecord, start: int, style: Style) -> str:
+    offset = style.text(format_duration(event.timestamp - start))
+    attributes = (f"{one_line(key)}={one_line(value)}" for key, value in event.attributes.items())
+    return "  ".join((offset, one_line(event.name), *attributes))
 
 
 class _Canvas:
@@ -120,13 +123,13 @@ class _Canvas:
         painted = style.red if span.failed else style.plain
         return (line.padded() + times + "  " + painted(self._draw(span))).rstrip()
 
-    def detail(self, step: Step, text: str, paint: str) -> str:
+    def detail(self, step: Step, text: str, paint: Paint) -> str:
         """A line under a span, across the whole width."""
         guide = "".join(self._style.blank if last else self._style.pipe for last in step.last)
         guide += self._style.pipe if step.node.children else self._style.blank
         line = _Line(self._width, self._style.ellipsis)
         line.add(self._short(guide), self._style.dim)
-        line.add(text, self._style.red if paint == "red" else self._style.dim)
+        line.add(text, paint)
         return line.text
 
     def _guide(self, last: tuple[bool, ...]) -> str:
@@ -163,7 +166,7 @@ class _Line:
         self._ellipsis = ellipsis
         self._full = False
 
-    def add(self, text: str, paint: Callable[[str], str]) -> None:
+    def add(self, text: str, paint: Paint) -> None:
         """Append `text` as far as it fits."""
         if self._full:
             return

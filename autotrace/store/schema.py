@@ -29,7 +29,8 @@ filters over ranges of span ids, made once per range thanks to the arrival order
 
 **Two indexes on spans.** By trace, to read and to evict one. By service and start, which holds all
 that a search filters on (operation, duration, status), so that it runs within the index, newest
-first: 45 ms for a million spans when nothing matches, and less than 1 ms when much does.
+first. Measured with a million spans of five services, while another process wrote 25,000 a second on
+two cores: half of a mix of searches under 10 ms, 95 % under 60, none over 105.
 
 **`traces` is the summary** for listings and for eviction; writers keep it up to date, as they look
 the trace up anyway. A trace that goes on after its eviction begins a new row.

@@ -42,7 +42,7 @@ def build(spans: Iterable[SpanRecord]) -> list[Node]:
     nodes: dict[int, list[Node]] = {}
     for span in sorted(spans, key=lambda span: span.start):
         twins = nodes.setdefault(span.span_id, [])
-        if not any(twin.span == span for twin in twins):
+        if not _has(twins, span):
             twins.append(Node(span))
     everyone = sorted((node for twins in nodes.values() for node in twins), key=lambda node: node.span.start)
     for node in everyone:
@@ -66,6 +66,16 @@ def walk(roots: Sequence[Node]) -> Iterator[Step]:
             Step(child, (*step.last, number == len(children) - 1))
             for number, child in reversed(list(enumerate(children)))
         )
+
+
+def _has(twins: Sequence[Node], span: SpanRecord) -> bool:
+    """Whether `span` is among `twins`, which are in the order of their starts, and none starts later."""
+    for twin in reversed(twins):
+        if twin.span.start < span.start:
+            break
+        if twin.span == span:
+            return True
+    return False
 
 
 def _parent(node: Node, nodes: dict[int, list[Node]]) -> Node | None:

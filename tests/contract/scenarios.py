@@ -59,7 +59,9 @@ def answer_with_flask(_url: str) -> Any:
         raise ValueError("no such thing")
 
     client = app.test_client()
-    return [[answer.status_code, answer.text] for answer in map(client.get, ("/users/7", "/broken", "/nowhere"))]
+    return [
+        [answer.status_code, answer.text] for answer in map(client.get, ("/users/7", "/broken", "/nowhere"))
+    ]
 
 
 def serve_with_wsgiref(_url: str) -> Any:

@@ -164,8 +164,10 @@ def test_a_full_batch_goes_at_once(new_pipeline, recorder):
     pipeline = new_pipeline(batch_size=5)
     put(pipeline, "warm up")
     recorder.wait_for(1)
+    put(pipeline, 0)
+    threading.Event().wait(0.05)  # awake by now, and gathering for 0.15 seconds more
     began = monotonic()
-    put(pipeline, *range(5))
+    put(pipeline, 1, 2, 3, 4)
     recorder.wait_for(6)
     assert recorder.times[-1] - began < 0.1
 
@@ -432,6 +434,24 @@ def test_at_the_end_a_delivery_has_what_is_left_of_the_budget(new_pipeline, reco
     put(pipeline, "a")
     pipeline.shutdown()
     assert recorder.deadlines[0] - recorder.times[0] <= 1
+
+
+def test_a_delivery_in_progress_is_told_of_the_end(new_pipeline, recorder):
+    """An exporter that waits for an answer, or before another try, is told how long it may still."""
+    told = []
+
+    def hasten(deadline):
+        told.append(deadline - monotonic())
+        recorder.go_on.set()
+
+    recorder.hasten = hasten
+    pipeline = new_pipeline(exit_timeout=SOON)
+    hold_up(pipeline, recorder)
+    began = monotonic()
+    pipeline.shutdown()
+    assert monotonic() - began < 1
+    assert recorder.names == ["held"]
+    assert SOON - 1 < told[0] <= SOON
 
 
 def test_an_exporter_that_cannot_be_shut_down_does_not_break_the_exit(new_pipeline, recorder, capsys):

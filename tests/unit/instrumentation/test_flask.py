@@ -139,7 +139,9 @@ def test_propagated_exception_keeps_its_traceback(traced, client):
 def test_streamed_body_runs_in_the_request(traced, client):
     assert get(client, "/stream")[1] == b"ab"
     span = traced.by_name("GET /stream")
-    assert [seen.get_span_context().span_id for seen in client.application.extensions["seen"]] == [span.span_id]
+    assert [seen.get_span_context().span_id for seen in client.application.extensions["seen"]] == [
+        span.span_id
+    ]
     assert trace.get_current_span() is trace.INVALID_SPAN
 
 

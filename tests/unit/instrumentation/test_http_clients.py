@@ -40,7 +40,9 @@ def by_urllib3(url, headers=None):
 
 def by_urllib(url, headers=None):
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, headers=headers or {}), timeout=5) as response:
+        with urllib.request.urlopen(
+            urllib.request.Request(url, headers=headers or {}), timeout=5
+        ) as response:
             return response.status
     except urllib.error.HTTPError as error:
         error.close()

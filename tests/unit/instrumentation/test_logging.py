@@ -69,7 +69,12 @@ def test_configured_on_demand_only():
     def run(**environ):
         return subprocess.run(
             [sys.executable, "-c", program],
-            env={"PYTHONPATH": bootstrap_directory(), "OTEL_TRACES_EXPORTER": "none", "OTEL_SERVICE_NAME": "s", **environ},
+            env={
+                "PYTHONPATH": bootstrap_directory(),
+                "OTEL_TRACES_EXPORTER": "none",
+                "OTEL_SERVICE_NAME": "s",
+                **environ,
+            },
             capture_output=True,
             text=True,
             check=True,

@@ -88,11 +88,13 @@ def test_the_whole_picture() -> None:
 
 
 def test_plain_terminals_get_ascii() -> None:
-    lines = drawn(CHECKOUT, unicode=False)
+    soon = span(7, 1, "quick", 1, 1, events=[Event("e", START + 50_000, {})])
+    lines = drawn([*CHECKOUT, soon], unicode=False)
     assert all(line.isascii() for line in lines)
     assert lines[3].startswith("! shop  POST /checkout  502")
-    assert lines[4].startswith("|- SELECT carts")
-    assert lines[8].split() == ["`-", "!", "authorize", "25.0", "ms", "10.0", "us", "="]
+    assert lines[4].startswith("|- quick")
+    assert lines[5].split() == ["|", "-", "50.0", "us", "e"]
+    assert lines[10].split() == ["`-", "!", "authorize", "25.0", "ms", "10.0", "us", "="]
 
 
 def test_colours_change_nothing_but_colours() -> None:
