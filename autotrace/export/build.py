@@ -50,6 +50,8 @@ def build(
 
     def shutdown() -> None:
         for pipeline in pipelines:
+            pipeline.close()  # all at once: their exit budgets run side by side
+        for pipeline in pipelines:
             pipeline.shutdown()
 
     if len(pipelines) == 1:

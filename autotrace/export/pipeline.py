@@ -95,6 +95,7 @@ class Pipeline:
         self._rung_for_batch = False
         self._flushing = 0
         self._deadline: float | None = None
+        self._shut_down = False
         self._taken = 0
         self.sent = 0
         self.losses: Counter[str] = Counter()
@@ -158,6 +159,8 @@ class Pipeline:
             closing = self._deadline is not None
             delivered = self._drain()
             if closing:
+                while self._queue and not self._too_late():
+                    self._drain()  # other threads may end spans until the very last
                 return
             delay = self._short_delay if delivered < LOW_TRAFFIC else self._long_delay
 
@@ -234,19 +237,27 @@ class Pipeline:
         if hasten is not None:
             hasten(deadline)
 
-    def shutdown(self) -> None:
-        """Send what is left within the exit budget, and report what was lost. Only the first call counts."""
-        if self._deadline is not None:
-            return
-        self._deadline = monotonic() + self._exit_timeout
-        worker = self._worker
-        if worker is not None and worker.is_alive():
+    def close(self) -> None:
+        """Begin to send what is left, within the exit budget, and take the time from now on."""
+        if self._deadline is None:
+            self._deadline = monotonic() + self._exit_timeout
             self._hasten(self._deadline)
             self._ring()
-            worker.join(self._exit_timeout)
-        elif self._queue:
+
+    def shutdown(self) -> None:
+        """Wait until what is left is sent or the exit budget is spent, and report what was lost; once."""
+        if self._shut_down:
+            return
+        self._shut_down = True
+        self.close()
+        assert self._deadline is not None
+        worker = self._worker
+        if worker is not None and worker.is_alive():
+            worker.join(max(0.0, self._deadline - monotonic()))
+        else:
             token = attach(suppressing())
-            self._drain()
+            while self._queue and not self._too_late():
+                self._drain()
             detach(token)
         left = len(self._queue) + self._taken
         if left:

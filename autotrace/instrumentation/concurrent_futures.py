@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from autotrace.patching.guard import absorbed
 from autotrace.tracing.context import attach, current, detach
 
 if TYPE_CHECKING:
@@ -29,7 +30,11 @@ class _Carried:
         self._function = function
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        token = attach(self._context)
+        try:
+            token = attach(self._context)
+        except Exception as error:
+            absorbed(error)
+            return self._function(*args, **kwargs)
         try:
             return self._function(*args, **kwargs)
         finally:
@@ -41,9 +46,13 @@ def install(module: ModuleType, patcher: Patcher) -> None:
 
     def observe(original: Function) -> Function:
         def submit(self: Any, fn: Function, /, *args: Any, **kwargs: Any) -> Any:
-            context = current()
-            if context and patcher.enabled:
-                fn = _Carried(context, fn)
+            if patcher.enabled:
+                try:
+                    context = current()
+                    if context:
+                        fn = _Carried(context, fn)
+                except Exception as error:
+                    absorbed(error)
             return original(self, fn, *args, **kwargs)
 
         return submit

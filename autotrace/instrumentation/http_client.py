@@ -2,14 +2,13 @@
 
 One physical exchange, one span. The layer that sees a request as it is sent makes the span and, for
 the duration, sets the context key by which the layers below, ours and OpenTelemetry's own, stand
-down. Redirects and retries are exchanges of their own: siblings, counted by `resends`.
+down. Redirects and retries are exchanges of their own: siblings, counted by `counted`.
 
 Spec: https://opentelemetry.io/docs/specs/semconv/http/http-spans/#http-client
 """
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -31,10 +30,12 @@ from autotrace.tracing.context import (
 from autotrace.tracing.span import ERROR, Span
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, MutableMapping
+    from collections.abc import Callable, Iterable
 
     from autotrace.instrumentation.http_server import AnySpan
     from autotrace.patching.patcher import Patcher
+
+    Function = Callable[..., Any]
 
 CLIENT = SpanKind.CLIENT
 _FIRST_ERROR_STATUS = 400
@@ -43,27 +44,41 @@ _VERSIONS = {9: "0.9", 10: "1.0", 11: "1.1", 20: "2", 30: "3"}
 _sent: ContextVar[list[int] | None] = ContextVar("autotrace-http-sent", default=None)
 
 
-@contextmanager
-def resends() -> Iterator[None]:
-    """Count the exchanges made inside as attempts at one request; the outermost call counts."""
-    if _sent.get() is not None:
-        yield
-        return
-    token = _sent.set([0])
-    try:
-        yield
-    finally:
-        _sent.reset(token)
+def counted(original: Function, patcher: Patcher, excluded: Callable[..., bool] | None = None) -> Function:
+    """Count the exchanges made inside a call as attempts at one request; the outermost call counts.
+
+    Args:
+        original: A method that calls itself, or another one wrapped so, for redirects and retries.
+        patcher: Switches the patch.
+        excluded: Tells from the call's arguments that its exchanges are not to be traced.
+    """
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if not patcher.enabled:
+            return original(*args, **kwargs)
+        if excluded is not None and _holds(excluded, args, kwargs):
+            context = attach(Context({**current(), SUPPRESS_HTTP_KEY: True}))
+            try:
+                return original(*args, **kwargs)
+            finally:
+                detach(context)
+        if _sent.get() is not None:
+            return original(*args, **kwargs)
+        token = _sent.set([0])
+        try:
+            return original(*args, **kwargs)
+        finally:
+            _sent.reset(token)
+
+    return call
 
 
-@contextmanager
-def standing_down() -> Iterator[None]:
-    """Trace no exchange inside: the operator has excluded its URL."""
-    token = attach(Context({**current(), SUPPRESS_HTTP_KEY: True}))
+def _holds(excluded: Callable[..., bool], args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     try:
-        yield
-    finally:
-        detach(token)
+        return excluded(*args, **kwargs)
+    except Exception as error:
+        absorbed(error)
+        return False
 
 
 class Request:
@@ -93,7 +108,7 @@ class HttpClient:
         settings = patcher.settings
         self._tracer = patcher.tracer
         self._inject = patcher.propagator.inject
-        self._fields = frozenset(patcher.propagator.fields)
+        self._fields = frozenset(map(str.lower, patcher.propagator.fields))
         self._methods = Methods(settings)
         self._excluded = settings.excluded_urls(library)
         self._emit_old = settings.emit_old_http
@@ -143,7 +158,7 @@ class HttpClient:
         A copy: the mapping may be a constant of the application's, sent again later. Trace headers
         that the application has set are replaced, whatever their case.
         """
-        fresh: MutableMapping[str, str] = headers.copy()
+        fresh = headers.copy()
         if type(fresh) is dict:
             for name in [name for name in fresh if isinstance(name, str) and name.lower() in self._fields]:
                 del fresh[name]

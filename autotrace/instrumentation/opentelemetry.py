@@ -36,8 +36,8 @@ def install(module: ModuleType, patcher: Patcher) -> None:
     provider = patcher.tracer.provider
     if module._TRACER_PROVIDER is None:  # noqa: SLF001
         # Not by `set_tracer_provider`: that one works once, and belongs to the application.
-        module._TRACER_PROVIDER = provider  # type: ignore[attr-defined]  # noqa: SLF001
-        propagate.set_global_textmap(patcher.propagator)
+        patcher.put(module, "_TRACER_PROVIDER", provider)
+        patcher.put(propagate, "_HTTP_TEXT_FORMAT", patcher.propagator)
     patcher.wrap(module, "set_tracer_provider", functools.partial(observe_set_provider, provider))
 
 
@@ -72,14 +72,23 @@ def install_instrumentor(module: ModuleType, patcher: Patcher) -> None:
         stand_down(type(call.args[0]))
         yield
 
+    def listen(instrumentor: type) -> None:
+        if "instrument_app" in vars(instrumentor):
+            patcher.replace(
+                instrumentor,
+                "instrument_app",
+                lambda original: _announced(original, instrumentor, stand_down),
+            )
+
     def observe_subclass(cls: type, /, **arguments: Any) -> None:
         super(module.BaseInstrumentor, cls).__init_subclass__(**arguments)
         with guard:
-            if "instrument_app" in vars(cls):
-                patcher.replace(cls, "instrument_app", lambda original: _announced(original, cls, stand_down))
+            listen(cls)
 
     patcher.wrap(module, "BaseInstrumentor.instrument", observe_instrument)
-    module.BaseInstrumentor.__init_subclass__ = classmethod(observe_subclass)
+    for imported_before in module.BaseInstrumentor.__subclasses__():
+        listen(imported_before)
+    patcher.put(module.BaseInstrumentor, "__init_subclass__", classmethod(observe_subclass))
 
 
 def _announced(original: Function, instrumentor: type, announce: Callable[[type], None]) -> Function:

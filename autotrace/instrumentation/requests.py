@@ -6,28 +6,23 @@ groups them, so that a redirect counts as a resend, and applies `OTEL_PYTHON_REQ
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
-from autotrace.instrumentation.http_client import resends, standing_down
+from autotrace.instrumentation.http_client import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
     from types import ModuleType
 
-    from autotrace.patching.call import Call, Outcome
     from autotrace.patching.patcher import Patcher
 
 
 def install(module: ModuleType, patcher: Patcher) -> None:
     """Patch `requests.sessions`."""
-    excluded = patcher.settings.excluded_urls("requests")
+    pattern = patcher.settings.excluded_urls("requests")
 
-    def observe_send(call: Call) -> Generator[None, Outcome, None]:
-        if excluded is not None and excluded.search(call.get(1, "request").url or ""):
-            with standing_down():
-                yield
-            return
-        with resends():
-            yield
+    def excluded(_session: Any, request: Any, **_options: Any) -> bool:
+        return pattern is not None and bool(pattern.search(request.url or ""))
 
-    patcher.wrap(module, "Session.send", observe_send)
+    make = partial(counted, patcher=patcher, excluded=excluded if pattern is not None else None)
+    patcher.replace(module, "Session.send", make)

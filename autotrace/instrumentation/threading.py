@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from autotrace.patching.guard import absorbed
 from autotrace.tracing.context import attach, current
 
 if TYPE_CHECKING:
@@ -29,18 +30,25 @@ def install(module: ModuleType, patcher: Patcher) -> None:
 
     def observe_start(original: Function) -> Function:
         def start(self: Any) -> Any:
-            context = current()
-            if context and patcher.enabled and getattr(self._target, "__module__", "") != _POOLS:
-                self.__dict__[_CARRIED] = context
+            if patcher.enabled:
+                try:
+                    context = current()
+                    if context and getattr(self._target, "__module__", "") != _POOLS:
+                        self.__dict__[_CARRIED] = context
+                except Exception as error:
+                    absorbed(error)
             return original(self)
 
         return start
 
     def observe_bootstrap(original: Function) -> Function:
         def _bootstrap_inner(self: Any) -> Any:
-            context = self.__dict__.pop(_CARRIED, None)
-            if context is not None:
-                attach(context)  # never detached: the thread ends with it
+            try:
+                context = self.__dict__.pop(_CARRIED, None)
+                if context is not None:
+                    attach(context)  # never detached: the thread ends with it
+            except Exception as error:
+                absorbed(error)
             return original(self)
 
         return _bootstrap_inner

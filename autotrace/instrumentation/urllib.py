@@ -6,30 +6,24 @@ this layer groups them and applies `OTEL_PYTHON_URLLIB_EXCLUDED_URLS`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
-from autotrace.instrumentation.http_client import resends, standing_down
+from autotrace.instrumentation.http_client import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
     from types import ModuleType
 
-    from autotrace.patching.call import Call, Outcome
     from autotrace.patching.patcher import Patcher
 
 
 def install(module: ModuleType, patcher: Patcher) -> None:
     """Patch `urllib.request`."""
-    excluded = patcher.settings.excluded_urls("urllib")
+    pattern = patcher.settings.excluded_urls("urllib")
 
-    def observe_open(call: Call) -> Generator[None, Outcome, None]:
-        target = call.get(1, "fullurl")
-        url = target if isinstance(target, str) else getattr(target, "full_url", "")
-        if excluded is not None and excluded.search(url):
-            with standing_down():
-                yield
-            return
-        with resends():
-            yield
+    def excluded(_opener: Any, fullurl: Any, *_options: Any, **_more: Any) -> bool:
+        url = fullurl if isinstance(fullurl, str) else getattr(fullurl, "full_url", "")
+        return pattern is not None and bool(pattern.search(url))
 
-    patcher.wrap(module, "OpenerDirector.open", observe_open)
+    make = partial(counted, patcher=patcher, excluded=excluded if pattern is not None else None)
+    patcher.replace(module, "OpenerDirector.open", make)

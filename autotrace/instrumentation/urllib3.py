@@ -8,17 +8,17 @@ same first arguments from 1.x on; `urlopen`, the public door, would nest each re
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from autotrace.instrumentation.http_client import HttpClient, Request, resends
+from autotrace.instrumentation.http_client import HttpClient, Request, counted
 from autotrace.patching.guard import absorbed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable
     from types import ModuleType
 
     from autotrace.instrumentation.http_client import ClientExchange
-    from autotrace.patching.call import Call, Outcome
     from autotrace.patching.patcher import Patcher
 
     Function = Callable[..., Any]
@@ -56,18 +56,12 @@ def install(module: ModuleType, patcher: Patcher) -> None:
         return _make_request
 
     patcher.replace(module, "HTTPConnectionPool._make_request", observe)
-    patcher.wrap(module, "HTTPConnectionPool.urlopen", observe_urlopen)
+    patcher.replace(module, "HTTPConnectionPool.urlopen", partial(counted, patcher=patcher))
 
 
 def install_manager(module: ModuleType, patcher: Patcher) -> None:
     """Patch `urllib3.poolmanager`."""
-    patcher.wrap(module, "PoolManager.urlopen", observe_urlopen)
-
-
-def observe_urlopen(_call: Call) -> Generator[None, Outcome, None]:
-    """All that this call sends are attempts at one request."""
-    with resends():
-        yield
+    patcher.replace(module, "PoolManager.urlopen", partial(counted, patcher=patcher))
 
 
 def _request(pool: Any, method: str, url: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Request:

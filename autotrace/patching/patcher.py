@@ -82,6 +82,16 @@ class Patcher:
         setattr(target, name, patch)
         self._applied.append((target, name, patch, found, inherited))
 
+    def put(self, owner: ModuleType | type, name: str, value: Any) -> None:
+        """Give an attribute another value, for what is no function of the library's.
+
+        Raises:
+            AttributeError: There is no such attribute.
+        """
+        found, inherited = _look_up(owner, name)
+        setattr(owner, name, value)
+        self._applied.append((owner, name, value, found, inherited))
+
     def undo(self) -> None:
         """Restore what is still ours; whatever another tool wrapped since falls silent."""
         self.enabled = False

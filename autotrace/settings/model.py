@@ -250,7 +250,7 @@ class Settings:
         TEXT,
         "",
         "Directory of the local store.",
-        shown_default="the user's data directory",
+        shown_default="`autotrace` in `XDG_STATE_HOME`, or `~/.local/state/autotrace`",
         section="Local store",
         prefix=_OWN,
     )

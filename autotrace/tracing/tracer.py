@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry import trace
 from opentelemetry.trace import INVALID_SPAN, NonRecordingSpan, SpanKind
 
+from autotrace import notices
 from autotrace.tracing.attributes import bounded, weigh
 from autotrace.tracing.block import SpanBlock
 from autotrace.tracing.context import SPAN_KEY, current, suppressed
@@ -183,7 +184,11 @@ class Tracer(trace.Tracer):
             context = current()
         limits = self.provider.limits
         kept, dropped = bounded(attributes, limits.attributes, limits.attribute_length)
-        span = self.start(name, kind, kept, context, None, None, links or (), start_time)
+        try:
+            span = self.start(name, kind, kept, context, None, None, links or (), start_time)
+        except Exception as error:  # links that are none, a sampler that fails
+            notices.error(f"a span is lost, the program is unaffected: {error!r:.300}", "start_span")
+            return NonRecordingSpan(trace.get_current_span(context).get_span_context())
         if type(span) is not Span:
             return span
         span.dropped_attributes += dropped  # a processor may have added to it already

@@ -1,11 +1,12 @@
 """Runs scenarios in child interpreters; started by `test_hooks.py`, and itself free of imports.
 
 `python child.py once JOB` is armed by `sitecustomize`, as programs are: libraries come after us.
-`python child.py forks MODULE...` imports libraries first, then forks once for each JOB it reads, and arms late.
+`python child.py forks MODULE...` imports libraries first, forks once for each JOB it reads, and arms late.
 """
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
 import sys
@@ -195,6 +196,7 @@ def serve_forks(modules: list[str]) -> None:
     print("ready", flush=True)
     for line in sys.stdin:
         if os.fork() == 0:
+            faulthandler.dump_traceback_later(30, exit=True)
             try:
                 answer = json.dumps(late(json.loads(line)))
             except BaseException:
@@ -203,7 +205,8 @@ def serve_forks(modules: list[str]) -> None:
                 answer = json.dumps({"failed": traceback.format_exc()})
             print(answer, flush=True)
             os._exit(0)
-        os.wait()
+        if os.wait()[1] != 0:
+            print(json.dumps({"failed": "it died, or took too long"}), flush=True)
 
 
 if __name__ == "__main__":

@@ -58,10 +58,11 @@ def answer_with_flask(_url: str) -> Any:
     def broken() -> str:
         raise ValueError("no such thing")
 
-    client = app.test_client()
-    return [
-        [answer.status_code, answer.text] for answer in map(client.get, ("/users/7", "/broken", "/nowhere"))
-    ]
+    seen = []
+    for path in ("/users/7", "/broken", "/nowhere"):
+        with app.test_client().get(path) as answer:
+            seen.append([answer.status_code, answer.text])
+    return seen
 
 
 def serve_with_wsgiref(_url: str) -> Any:
@@ -154,7 +155,8 @@ def write_a_log_line(_url: str) -> Any:
         def emit(self, record: logging.LogRecord) -> None:
             written.append(record)
 
-    logger = logging.Logger("shop")
+    logger = logging.getLogger(f"shop {len(logging.root.manager.loggerDict)}")
+    logger.propagate = False
     logger.addHandler(Handler())
     with trace.get_tracer("app").start_as_current_span("work") as span:
         logger.warning("sold %s", "out", extra={"shelf": 7})
@@ -219,8 +221,8 @@ def instrument_by_hand(_url: str) -> Any:
         return f"user {number}"
 
     FlaskInstrumentor().instrument_app(app)
-    answer = app.test_client().get("/users/7")
-    return [answer.status_code, answer.text]
+    with app.test_client().get("/users/7") as answer:
+        return [answer.status_code, answer.text]
 
 
 SCENARIOS = {
@@ -353,7 +355,7 @@ SCENARIOS = {
         "opentelemetry.instrumentation.flask SERVER GET /users/<int:number>",
         """
         autotrace.flask SERVER GET /users/<int:number>
-          opentelemetry.instrumentation.flask SERVER GET /users/<int:number>
+          opentelemetry.instrumentation.flask INTERNAL GET /users/<int:number>
         """,
         before=("autotrace.instrumentation.opentelemetry:notices.info",),
         says=("the application instruments flask with opentelemetry.instrumentation.flask",),

@@ -1,4 +1,4 @@
-"""Every row of the hook table keeps the promises: traced in either import order, harmless when broken, undone."""
+"""Each row of the hook table: traced in either import order, harmless when broken, taken back as it was."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def test_a_library_can_be_switched_off(late, hook):
 
 @pytest.mark.parametrize("hook", [hook for hook in HOOKS if hook.versions], ids=lambda hook: hook.module)
 def test_an_unsupported_version_is_reported_and_left_alone(late, hook, tmp_path):
-    installed = tmp_path / f"{hook.distribution}-0.1.dist-info"
+    installed = tmp_path / f"{hook.distribution.replace('-', '_')}-0.1.dist-info"
     installed.mkdir()
     (installed / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {hook.distribution}\nVersion: 0.1\n")
     report = late(hook, path=[str(tmp_path)])

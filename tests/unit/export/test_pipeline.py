@@ -401,6 +401,23 @@ def test_shutdown_sends_more_than_one_batch(new_pipeline, recorder):
     assert recorder.names == [str(number) for number in range(95)]
 
 
+def test_spans_that_end_during_the_last_delivery_are_sent(new_pipeline, recorder):
+    """Other threads go on until the very last."""
+    pipeline = new_pipeline()
+    export, later = recorder.export, ["b", "c", "d"]
+
+    def export_while_others_work(spans, deadline):
+        if later:
+            put(pipeline, later.pop(0))
+        return export(spans, deadline)
+
+    recorder.export = export_while_others_work
+    put(pipeline, "a")
+    pipeline.shutdown()
+    assert recorder.names == ["a", "b", "c", "d"]
+    assert pipeline.losses == {}
+
+
 def test_shutdown_without_a_span_makes_nothing(recorder):
     pipeline = Pipeline("test", lambda: pytest.fail("nobody needs an exporter"))
     pipeline.shutdown()

@@ -189,6 +189,32 @@ def test_a_c_function(patcher, observer, seen):
     assert module.loads is len
 
 
+def test_a_value_is_put_and_taken_back(module, patcher):
+    module.setting = None
+    patcher.put(module, "setting", "ours")
+    assert module.setting == "ours"
+    patcher.undo()
+    assert module.setting is None
+
+
+def test_an_inherited_value_is_put_where_it_was_asked_for(module, patcher):
+    module.Base.setting = "inherited"
+    patcher.put(module.Derived, "setting", "ours")
+    assert (module.Derived.setting, module.Other.setting) == ("ours", "inherited")
+    patcher.undo()
+    assert "setting" not in vars(module.Derived)
+    with pytest.raises(AttributeError):
+        patcher.put(module, "missing", "ours")
+
+
+def test_a_value_that_was_changed_since_stays(module, patcher):
+    module.setting = None
+    patcher.put(module, "setting", "ours")
+    module.setting = "the application's"
+    patcher.undo()
+    assert module.setting == "the application's"
+
+
 # Taking off.
 
 

@@ -251,11 +251,21 @@ class OldIds:
         return 8
 
 
-@pytest.mark.parametrize(("generator", "flags"), [(OldIds(), 1), (RandomIdGenerator(), 3)])
-def test_an_id_generator_of_the_sdk(generator, flags):
+class NewIds(OldIds):
+    def is_trace_id_random(self):
+        return True
+
+
+@pytest.mark.parametrize(("generator", "flags"), [(OldIds(), 1), (NewIds(), 3)])
+def test_an_id_generator_of_the_sdks_protocol(generator, flags):
     span = Sink(id_generator=generator).tracer.start_span("a")
+    assert (span.trace_id, span.span_id) == (8, 7)
     assert span.get_span_context().trace_flags == flags
-    assert (span.trace_id, span.span_id) == (8, 7) or flags == 3
+
+
+def test_the_id_generator_of_the_sdk():
+    tracer = Sink(id_generator=RandomIdGenerator()).tracer
+    assert len({tracer.start_span("a", Context()).trace_id for _ in range(10)}) == 10
 
 
 def test_a_forked_child_makes_other_ids(sink):
