@@ -24,13 +24,15 @@ SOURCES := $(shell find autotrace sitecustomize -name "*.py")
 .venv-demo/ready: pyproject.toml $(SOURCES)
 	$(PYTHON) -m venv .venv-demo
 	.venv-demo/bin/python -m pip install --quiet --upgrade pip
+	.venv-demo/bin/python -m pip install --quiet --force-reinstall --no-deps .
 	.venv-demo/bin/python -m pip install --quiet . flask requests
 	touch $@
 
-.venv-bench/ready: pyproject.toml
+.venv-bench/ready: pyproject.toml $(SOURCES)
 	$(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/python -m pip install --quiet --upgrade pip
-	.venv-bench/bin/python -m pip install --quiet --editable '.[bench]'
+	.venv-bench/bin/python -m pip install --quiet --force-reinstall --no-deps .
+	.venv-bench/bin/python -m pip install --quiet '.[bench]'
 	touch $@
 
 demo: .venv-demo/ready ## Two small services, a few requests, and their traces in the terminal

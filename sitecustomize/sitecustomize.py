@@ -12,7 +12,8 @@ def _chain(own_directory):
     # type: (str) -> None
     """Run the program's own `sitecustomize`, which this one hides; it takes this one's place.
 
-    What it raises is raised here too: the interpreter reports it as it would without us.
+    What it raises is raised here too: the interpreter reports it as it would without us. Where there is
+    none, that is what is raised, and the interpreter passes over it in silence.
     """
     # importlib's public names bring in contextlib and collections: 3 ms at every start.
     from _frozen_importlib import module_from_spec  # noqa: PLC0415
@@ -21,8 +22,8 @@ def _chain(own_directory):
     path = [entry for entry in sys.path if _real(entry) != own_directory]
     sys.path[:] = path
     spec = PathFinder.find_spec("sitecustomize", path)
-    if spec is None or spec.origin is None or spec.loader is None:  # nothing there, or a namespace without code
-        return
+    if spec is None or spec.origin is None or spec.loader is None:  # nothing, or a namespace without code
+        raise ImportError("No module named 'sitecustomize'", name="sitecustomize")
     module = module_from_spec(spec)
     sys.modules["sitecustomize"] = module
     spec.loader.exec_module(module)

@@ -17,7 +17,7 @@ from opentelemetry.proto.trace.v1 import trace_pb2
 from autotrace.cli.run import bootstrap_directory
 
 sys.path.append(str(Path(__file__).with_name("wire")))
-from http_backend import Backend, answer
+from http_backend import Backend, backend
 
 PYTHON = sys.executable
 LAUNCHER = str(Path(sys.executable).with_name("autotrace-run"))
@@ -87,7 +87,7 @@ class Sandbox:
 
     @contextmanager
     def serve(self, *words: str, **variables: str) -> Any:
-        """Run a server under the launcher; its first line on stdout is its URL, and a line on stdin ends it."""
+        """Run a server under the launcher: it prints its URL first, and ends with its stdin."""
         with subprocess.Popen(
             [LAUNCHER, "python", *words],
             env={**self.environ, **variables},
@@ -128,27 +128,27 @@ class Arrived(NamedTuple):
 class Collector:
     """An OTLP backend."""
 
-    def __init__(self, backend: Backend) -> None:
-        self.backend = backend
-        self.environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": backend.url(""), "OTEL_TRACES_EXPORTER": "otlp"}
+    def __init__(self, served: Backend) -> None:
+        self._served = served
+        self.environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": served.url(""), "OTEL_TRACES_EXPORTER": "otlp"}
 
     @property
     def raw(self) -> bytes:
         """Everything that was sent."""
-        return b"".join(request.body for request in self.backend.received)
+        return b"".join(request.body for request in self._served.received)
 
     @property
     def spans(self) -> list[Arrived]:
         """What has arrived, in the order of starts."""
         found = []
-        for request in list(self.backend.received):
-            message = ExportTraceServiceRequest.FromString(request.body)
-            for resource_spans in message.resource_spans:
-                resource = _values(resource_spans.resource.attributes)
-                for scope_spans in resource_spans.scope_spans:
-                    for span in scope_spans.spans:
-                        found.append((span.start_time_unix_nano, _arrived(span, scope_spans.scope.name, resource)))
-        return [span for _, span in sorted(found, key=lambda pair: pair[0])]
+        for request in list(self._served.received):
+            for of_resource in ExportTraceServiceRequest.FromString(request.body).resource_spans:
+                resource = _values(of_resource.resource.attributes)
+                for of_scope in of_resource.scope_spans:
+                    scope = of_scope.scope.name
+                    found += [(span.start_time_unix_nano, scope, resource, span) for span in of_scope.spans]
+        found.sort(key=lambda row: row[0])
+        return [_arrived(span, scope, resource) for _, scope, resource, span in found]
 
     def named(self, name: str) -> Arrived:
         """The only span of that name."""
@@ -170,8 +170,8 @@ class Collector:
             lines = ""
             for span in spans:
                 if span.parent_id == parent or (not parent and span.parent_id not in known):
-                    lines += f"{indent}{span.service} {span.scope} {span.kind} {span.name}{' ERROR' * span.failed}\n"
-                    lines += below(span.span_id, indent + "  ")
+                    words = [span.service, span.scope, span.kind, span.name, *["ERROR"][: span.failed]]
+                    lines += f"{indent}{' '.join(words)}\n{below(span.span_id, indent + '  ')}"
             return lines
 
         return below("", "")
@@ -199,11 +199,8 @@ def _values(pairs: Any) -> dict[str, Any]:
 @contextmanager
 def collector() -> Any:
     """An OTLP backend that takes everything."""
-    backend = Backend(answer())
-    try:
-        yield Collector(backend)
-    finally:
-        backend.close()
+    with backend() as served:
+        yield Collector(served)
 
 
 def wait_until(condition: Callable[[], Any], seconds: float = 10) -> Any:

@@ -12,12 +12,13 @@ Exit: `shutdown` sends what is left within the exit budget and says what was los
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import weakref
 from _thread import allocate_lock
 from collections import Counter, deque
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from autotrace import notices
 from autotrace.tracing.context import attach, detach, suppressing
@@ -35,6 +36,9 @@ SHORT_DELAY: Final = 0.2
 """Seconds to gather spans at low traffic."""
 LONG_DELAY: Final = 1.0
 """Seconds to gather spans otherwise; a full batch ends the wait."""
+
+LAST: Final = -1_000_000
+"""Priority among multiprocessing's finalizers: the application's may make spans."""
 
 QUEUE_FULL = "queue full"
 NOT_SENT_AT_EXIT = "not sent before exit"
@@ -136,6 +140,7 @@ class Pipeline:
                 worker = threading.Thread(target=self._work, name=f"autotrace-{self.name}", daemon=True)
                 self._worker = worker
                 worker.start()
+                _end_with_child(self.shutdown)
         except RuntimeError:
             self._worker = None  # no more threads, or the interpreter is closing: `shutdown` will send
         finally:
@@ -270,3 +275,11 @@ class Pipeline:
                 self._exporter.shutdown()
             except Exception as error:
                 notices.warn(f"the {self.name} exporter could not be shut down: {error!r:.300}")
+
+
+def _end_with_child(shutdown: Callable[[], None]) -> None:
+    """Children of `multiprocessing` run none of the parent's `atexit` functions, only its own finalizers."""
+    process: Any = sys.modules.get("multiprocessing.process")
+    util: Any = sys.modules.get("multiprocessing.util")
+    if process is not None and util is not None and process.parent_process() is not None:
+        util.Finalize(None, shutdown, exitpriority=LAST)

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.trace import SpanKind
 
-from autotrace.instrumentation.sql import statement
 from autotrace.patching.guard import absorbed
 from autotrace.tracing.context import current
 
@@ -60,7 +59,7 @@ class Database:
         status_code: What the driver's exception says in its own code; empty where it says nothing.
     """
 
-    __slots__ = ("_attributes", "_emit_old", "_patcher", "_status_code", "_system", "running")
+    __slots__ = ("_attributes", "_emit_old", "_patcher", "_statement", "_status_code", "_system", "running")
 
     def __init__(
         self,
@@ -71,6 +70,10 @@ class Database:
         port: int | None = None,
         status_code: Callable[[BaseException], str] = lambda _error: "",
     ) -> None:
+        # With the first connection: a program may import a driver and never use it.
+        from autotrace.instrumentation.sql import statement  # noqa: PLC0415
+
+        self._statement = statement
         self._patcher = patcher
         self._system = system
         self._status_code = status_code
@@ -92,7 +95,7 @@ class Database:
         patcher = self._patcher
         if not patcher.enabled:
             return None
-        found = statement(sql if type(sql) is str else _text(sql), self._system)
+        found = self._statement(sql if type(sql) is str else _text(sql), self._system)
         attributes = {**self._attributes, **found.attributes}
         if self._emit_old:
             _add_old_names(attributes)
@@ -109,7 +112,7 @@ class Database:
         size = len(parameters) if isinstance(parameters, Sequence) else None
         if size == 1:
             return self.start(sql)
-        found = statement(sql if type(sql) is str else _text(sql), self._system)
+        found = self._statement(sql if type(sql) is str else _text(sql), self._system)
         summary = f"BATCH {found.summary}".rstrip()
         attributes = {**self._attributes, **found.attributes, "db.query.summary": summary}
         attributes["db.operation.name"] = f"BATCH {found.operation}".rstrip()

@@ -66,6 +66,14 @@ HOOKS = (
         attaches_to="set_tracer_provider",
     ),
     Hook(
+        "opentelemetry",
+        "opentelemetry.propagate",
+        f"{_HERE}.opentelemetry:install_propagate",
+        distribution="opentelemetry-api",
+        versions=">=1.20",
+        attaches_to="the global propagator",
+    ),
+    Hook(
         "opentelemetry-instrumentation",
         "opentelemetry.instrumentation.instrumentor",
         f"{_HERE}.opentelemetry:install_instrumentor",

@@ -30,15 +30,20 @@ _INSTRUMENTATIONS = "opentelemetry.instrumentation."
 
 
 def install(module: ModuleType, patcher: Patcher) -> None:
-    """Become the global provider and propagator, until the application sets its own."""
-    from opentelemetry import propagate  # noqa: PLC0415 - the module that is patched is its sibling
-
+    """Become the global tracer provider, until the application sets its own."""
     provider = patcher.tracer.provider
     if module._TRACER_PROVIDER is None:  # noqa: SLF001
         # Not by `set_tracer_provider`: that one works once, and belongs to the application.
         patcher.put(module, "_TRACER_PROVIDER", provider)
-        patcher.put(propagate, "_HTTP_TEXT_FORMAT", patcher.propagator)
     patcher.wrap(module, "set_tracer_provider", functools.partial(observe_set_provider, provider))
+
+
+def install_propagate(module: ModuleType, patcher: Patcher) -> None:
+    """Become the global propagator: the application's manual calls speak the formats that ours do.
+
+    When the application imports it, not before: it looks up entry points, which takes milliseconds.
+    """
+    patcher.put(module, "_HTTP_TEXT_FORMAT", patcher.propagator)
 
 
 def observe_set_provider(ours: Any, call: Call) -> Generator[None, Outcome, None]:

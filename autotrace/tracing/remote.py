@@ -47,5 +47,10 @@ class RemoteSpan(UnsampledSpan):
         trace_state: TraceState | None = None,
         deferred: bool = False,
     ) -> None:
-        super().__init__(trace_id, span_id, trace_flags, trace_state)
+        # As the base's, which a call would make dearer: one is made for each request.
+        self.trace_id = trace_id
+        self.span_id = span_id
+        self.trace_flags = trace_flags
+        self.trace_state = trace_state
         self.deferred = deferred
+        self._made = None

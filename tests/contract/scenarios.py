@@ -210,6 +210,17 @@ def trace_by_hand(_url: str) -> Any:
     return done
 
 
+def propagate_by_hand(_url: str) -> Any:
+    from opentelemetry import propagate, trace
+
+    carrier: dict[str, str] = {}
+    with trace.get_tracer("app").start_as_current_span("work") as span:
+        propagate.inject(carrier)
+        span_id = format(span.get_span_context().span_id, "016x")
+        span.set_attribute("carried", span_id in carrier.get("traceparent", ""))
+    return "worked"
+
+
 def instrument_by_hand(_url: str) -> Any:
     import flask
     from opentelemetry.instrumentation.flask import FlaskInstrumentor
@@ -350,6 +361,7 @@ SCENARIOS = {
         """,
         before=_START,
     ),
+    "opentelemetry.propagate": Scenario(propagate_by_hand, "app INTERNAL work", before=_START),
     "opentelemetry.instrumentation.instrumentor": Scenario(
         instrument_by_hand,
         "opentelemetry.instrumentation.flask SERVER GET /users/<int:number>",
