@@ -351,7 +351,7 @@ def test_flush_does_not_wait_for_the_delay(new_pipeline, recorder):
     put(pipeline, "a")
     assert pipeline.flush(SOON)
     assert recorder.names[-1] == "a"
-    assert monotonic() - began < 0.15
+    assert monotonic() - began < 0.8, "shorter than the long delay"
 
 
 def test_flush_waits_for_what_is_on_its_way(new_pipeline, recorder):

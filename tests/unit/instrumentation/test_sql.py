@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import random
 import re
-from time import perf_counter
+from time import process_time
 
 import pytest
 from hypothesis import given, settings
@@ -452,6 +452,6 @@ MILLION = [
 @pytest.mark.parametrize("dialect", [PG, MYSQL, ORACLE, UNKNOWN])
 @pytest.mark.parametrize("text", MILLION, ids=lambda text: text[:8])
 def test_a_million_characters_take_less_than_a_second(text, dialect):
-    started = perf_counter()
+    started = process_time()
     statement(text, dialect)
-    assert perf_counter() - started < 1.0
+    assert process_time() - started < 1.0
