@@ -38,6 +38,6 @@ def id_generator(name: str) -> IdGenerator | None:
         generator: IdGenerator = factory()
         generator.generate_span_id, generator.generate_trace_id  # noqa: B018 - there they are
     except Exception as error:
-        notices.warn(f"OTEL_PYTHON_ID_GENERATOR={name!r} could not be made ({error!r:.300}): random ids are used")
+        notices.warn(f"OTEL_PYTHON_ID_GENERATOR={name!r} failed with {error!r:.300}: random ids are used")
         return None
     return generator

@@ -1,4 +1,4 @@
-"""Applications that use OpenTelemetry themselves: one trace, nothing twice, and a line about who does what."""
+"""Applications that use OpenTelemetry themselves: one trace, nothing twice, a line about who does what."""
 
 from __future__ import annotations
 
@@ -125,29 +125,26 @@ except ValueError:
     assert arrivals.named("work").attributes == {"n": 7}
 
 
-@pytest.mark.parametrize("when", ["before our first span", "after the tracer was made", "after a first request"])
-def test_an_application_with_a_provider_of_its_own(run, sandbox, arrivals, when):
+SET_PROVIDER = OWN_PROVIDER + "trace.set_tracer_provider(provider)\n"
+MAKE = "app = make_app()\n"
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [[SET_PROVIDER, APP, MAKE], [APP, MAKE, SET_PROVIDER], [APP, MAKE, "visit(app)\n", SET_PROVIDER]],
+    ids=["first thing", "after its tracer was made", "after a request"],
+)
+def test_an_application_with_a_provider_of_its_own(run, sandbox, arrivals, steps):
     """Its spans go where it sends them, ours go on, and both are one trace."""
-    steps = {
-        "before our first span": [OWN_PROVIDER, "trace.set_tracer_provider(provider)\n", APP, "app = make_app()\n"],
-        "after the tracer was made": [APP, "app = make_app()\n", OWN_PROVIDER, "trace.set_tracer_provider(provider)\n"],
-        "after a first request": [
-            APP,
-            "app = make_app()\nvisit(app)\n",
-            OWN_PROVIDER,
-            "trace.set_tracer_provider(provider)\n",
-        ],
-    }[when]
-    twice = when == "after a first request"
-    done = run(*steps, "visit(app)\n", out="200 [42, 204]\n" * (1 + twice))
+    early = "visit(app)\n" in steps
+    done = run(*steps, "visit(app)\n", out="200 [42, 204]\n" * (1 + early))
     (line,) = done.said
-    assert line.startswith("the application has set its own tracer provider (opentelemetry.sdk.trace.TracerProvider): ")
+    assert line.startswith("the application has set its own tracer provider (opentelemetry.sdk.trace.Tracer")
     (manual,) = theirs(sandbox)
-    spans = arrivals.spans[4:] if twice else arrivals.spans
-    server, select, get = spans
+    server, select, get = spans = arrivals.spans[4 * early :]
     assert manual == ["look up", "INTERNAL", "shop", server.trace_id, manual[4], server.span_id]
-    assert [span.name for span in (server, select, get)] == ["GET /products/<int:number>", "SELECT", "GET"]
-    assert {span.parent_id for span in (select, get)} == {manual[4]}
+    assert [span.name for span in spans] == ["GET /products/<int:number>", "SELECT", "GET"]
+    assert {select.parent_id, get.parent_id} == {manual[4]}
     assert {span.trace_id for span in spans} == {server.trace_id}
 
 
@@ -183,61 +180,47 @@ print(*names, sep="; ")
 
 FLASK = "from opentelemetry.instrumentation.flask import FlaskInstrumentor\n"
 REQUESTS = "from opentelemetry.instrumentation.requests import RequestsInstrumentor\n"
+INSTRUMENT_FLASK = FLASK + "FlaskInstrumentor().instrument()\n"
+INSTRUMENT_REQUESTS = REQUESTS + "RequestsInstrumentor().instrument()\n"
 INSTRUMENTED = {
-    "flask before its import": (["flask"], [FLASK, "FlaskInstrumentor().instrument()\n", APP, "app = make_app()\n"]),
-    "flask after its import": (["flask"], [APP, FLASK, "FlaskInstrumentor().instrument()\n", "app = make_app()\n"]),
-    "one flask application": (["flask"], [APP, "app = make_app()\n", FLASK, "FlaskInstrumentor().instrument_app(app)\n"]),
-    "one flask application, the class before": (
+    "flask before its import": (["flask"], [INSTRUMENT_FLASK, APP, MAKE]),
+    "flask after its import": (["flask"], [APP, INSTRUMENT_FLASK, MAKE]),
+    "one application": (["flask"], [APP, MAKE, FLASK, "FlaskInstrumentor().instrument_app(app)\n"]),
+    "one application, by the class": (
         ["flask"],
-        [FLASK, APP, "app = make_app()\n", "FlaskInstrumentor.instrument_app(app)\n"],
+        [FLASK, APP, MAKE, "FlaskInstrumentor.instrument_app(app)\n"],
     ),
-    "requests before its import": (
-        ["requests"],
-        [REQUESTS, "RequestsInstrumentor().instrument()\n", APP, "app = make_app()\n"],
-    ),
-    "requests after its import": (
-        ["requests"],
-        [APP, "app = make_app()\n", REQUESTS, "RequestsInstrumentor().instrument()\n"],
-    ),
-    "both": (
-        ["flask", "requests"],
-        [
-            APP,
-            FLASK,
-            REQUESTS,
-            "RequestsInstrumentor().instrument()\nFlaskInstrumentor().instrument()\napp = make_app()\n",
-        ],
-    ),
+    "requests before its import": (["requests"], [INSTRUMENT_REQUESTS, APP, MAKE]),
+    "requests after its import": (["requests"], [APP, MAKE, INSTRUMENT_REQUESTS]),
+    "both": (["flask", "requests"], [APP, INSTRUMENT_REQUESTS, INSTRUMENT_FLASK, MAKE]),
 }
 
 
-@pytest.mark.parametrize("own_provider", [False, True])
+@pytest.mark.parametrize("own_provider", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("how", INSTRUMENTED)
 def test_instrumented_by_the_application_nothing_is_doubled(run, sandbox, arrivals, how, own_provider):
     libraries, steps = INSTRUMENTED[how]
-    if own_provider:
-        steps = [OWN_PROVIDER, "trace.set_tracer_provider(provider)\n", *steps]
-    done = run(*steps, "visit(app)\n")
-    for library in libraries:
-        by = f"opentelemetry.instrumentation.{library}"
-        (line,) = [line for line in done.said if by in line]
-        assert line == f"the application instruments {library} with {by}: autotrace leaves {library} to it"
-    assert len(done.said) == len(libraries) + own_provider
-
-    ours = [[span.name, span.kind, span.scope, span.trace_id, span.span_id, span.parent_id] for span in arrivals.spans]
-    by_kind = {kind: [span for span in [*ours, *theirs(sandbox)] if span[1] == kind] for kind in ("SERVER", "INTERNAL")}
-    (server,), (manual,) = by_kind.values()
-    clients = [span for span in [*ours, *theirs(sandbox)] if span[1] == "CLIENT"]
-    assert sorted(span[0] for span in clients) == ["GET", "SELECT"]
-    scopes = {span[0]: span[2] for span in [*clients, server]}
-    served_by = {library: f"opentelemetry.instrumentation.{library}" for library in libraries}
-    assert scopes == {
-        "GET /products/<int:number>": served_by.get("flask", "autotrace.flask"),
-        "SELECT": "autotrace.sqlite3",
-        "GET": served_by.get("requests", "autotrace.urllib3"),
-    }
-    assert (server[5], manual[5], {span[5] for span in clients}) == ("", server[4], {manual[4]})
-    assert len({span[3] for span in [*ours, *theirs(sandbox)]}) == 1
+    done = run(*[SET_PROVIDER][:own_provider], *steps, "visit(app)\n")
+    by = {library: f"opentelemetry.instrumentation.{library}" for library in libraries}
+    assert sorted(line for line in done.said if "provider" not in line) == [
+        f"the application instruments {library} with {by[library]}: autotrace leaves {library} to it"
+        for library in libraries
+    ]
+    ours = [
+        [span.name, span.kind, span.scope, span.trace_id, span.span_id, span.parent_id]
+        for span in arrivals.spans
+    ]
+    spans = sorted([*ours, *theirs(sandbox)])
+    get, server, select, manual = spans
+    assert [span[:3] for span in spans] == [
+        ["GET", "CLIENT", by.get("requests", "autotrace.urllib3")],
+        ["GET /products/<int:number>", "SERVER", by.get("flask", "autotrace.flask")],
+        ["SELECT", "CLIENT", "autotrace.sqlite3"],
+        ["look up", "INTERNAL", "shop"],
+    ]
+    assert [span[5] for span in spans] == [manual[4], "", manual[4], server[4]]
+    assert {span[3] for span in spans} == {get[3]}
+    assert select in ours
 
 
 PLUGINS = """
@@ -260,7 +243,7 @@ class Choosy(Sampler):
     def __init__(self, unwanted):
         self.unwanted = unwanted
 
-    def should_sample(self, parent_context, trace_id, name, kind=None, attributes=None, links=None, trace_state=None):
+    def should_sample(self, parent_context, trace_id, name, *rest, **more):
         if name == self.unwanted:
             return SamplingResult(Decision.DROP)
         return SamplingResult(Decision.RECORD_AND_SAMPLE, {"chosen": True})
@@ -338,8 +321,8 @@ with trace.get_tracer("shop").start_as_current_span("work"):
     assert [json.loads(line)["name"] for line in lines] == ["GET", "work"]
 
 
-@pytest.mark.parametrize("text", ["raise ValueError('no')", "", "Exporter = Choosy = Counting = Shelf = Header = 7"])
-def test_plug_ins_that_are_broken_cost_one_line_each(sandbox, arrivals, text):
+@pytest.mark.parametrize("text", ["1 / 0", "", "Exporter = Choosy = Counting = Shelf = Header = 7"])
+def test_plug_ins_that_are_broken_cost_a_warning_and_nothing_else(sandbox, arrivals, text):
     sandbox.write("app.py", APP + "visit(make_app())")
     done = sandbox.run(
         "app.py",
@@ -355,6 +338,11 @@ def test_plug_ins_that_are_broken_cost_one_line_each(sandbox, arrivals, text):
     )
     assert (done.code, done.out, done.err) == (0, "200 [42, 204]\n", "")
     assert arrivals.tree == OURS, done.said
-    for name in ("choosy", "counting", "shelf", "shop"):
-        assert any(repr(name) in line or f"the {name} exporter" in line for line in done.said), (name, done.said)
-    assert len(done.said) <= 12
+    for word in (
+        "'choosy'",
+        "'counting'",
+        "'shelf'",
+        "OTEL_PROPAGATORS",
+        "shop exporter" if "7" in text else "'shop'",
+    ):
+        assert word in "".join(done.said)
