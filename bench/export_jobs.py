@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     Job = Callable[[int], Callable[[], None]]
 
 BATCH = 512
+DURATION = 1_500_000
+"""Of a span, in ns."""
 _numbers = counter()
 
 
@@ -51,11 +53,12 @@ def _in_batches(spans: list[Any], send: Callable[[list[Any]], None]) -> Callable
 def _ours(wire: str) -> Job:
     from importlib import import_module
 
+    from opentelemetry.trace import SpanKind
+
     from autotrace import settings
     from autotrace.sampling.build import build
     from autotrace.tracing.provider import TracerProvider
     from autotrace.tracing.resource import Resource
-    from opentelemetry.trace import SpanKind
 
     exporter = import_module(f"autotrace.export.{wire.partition(' ')[0]}").from_settings(
         settings.parse(os.environ)
@@ -71,7 +74,8 @@ def _ours(wire: str) -> Job:
     def prepare(count: int) -> Callable[[], None]:
         spans.clear()
         for _ in range(count):
-            tracer.start_span("GET /orders/<id>", kind=SpanKind.SERVER, attributes=_attributes()).end()
+            span = tracer.start_span("GET /orders/<id>", kind=SpanKind.SERVER, attributes=_attributes())
+            span.end(time.time_ns() + DURATION)
         return _in_batches(spans, send)
 
     return prepare
@@ -101,7 +105,8 @@ def _otel(wire: str) -> Job:
     def prepare(count: int) -> Callable[[], None]:
         spans.clear()
         for _ in range(count):
-            tracer.start_span("GET /orders/<id>", kind=SpanKind.SERVER, attributes=_attributes()).end()
+            span = tracer.start_span("GET /orders/<id>", kind=SpanKind.SERVER, attributes=_attributes())
+            span.end(time.time_ns() + DURATION)
         return _in_batches(spans, send)
 
     return prepare
@@ -122,7 +127,7 @@ def _floor(wire: str) -> Job:
         spans = []
         for _ in range(count):
             span = Span("GET /orders/<id>", 2, getrandbits(128), 0, _attributes())
-            span.end = time.time_ns()
+            span.end = span.start + DURATION
             spans.append(span)
         return _in_batches(spans, lambda batch: sender.post(encoder(batch)))
 

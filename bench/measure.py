@@ -80,7 +80,7 @@ def in_turns(agents: list[str], cycles: int, measure: Callable[[str], Any]) -> d
 
 def cpu_of(command: list[str], env: dict[str, str]) -> float:
     """User and system time in ms of a program, from its start to its end."""
-    process = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL)
+    process = subprocess.Popen(command, cwd="/", env=env, stdin=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from bench.agents import AGENTS, EXEC_ONLY, LAUNCHERS, PYTHON, environment, injected_by
+from bench.agents import EXEC_ONLY, LAUNCHERS, PYTHON, environment, injected_by
 from bench.measure import Samples, Sink, Worker, cpu_of, in_turns
 
 if TYPE_CHECKING:
@@ -144,22 +144,22 @@ ROWS = (
         "imports", f"`python -c '{IMPORTS}'` with the launcher", "CPU ms", 35, starts(IMPORTS, launched=True)
     ),
     Row("rss", "memory of a Flask application in service", "MiB", 6, resident),
-    Row("hello", "Flask `/hello` (1 span)", "us", 18, blocks("hello", 300, 1)),
-    Row("db", "Flask `/db` (server + 3 SQL)", "us", 35, blocks("db", 300, 4)),
-    Row("mix", "Flask `/mix` (server, 2 SQL, 1 call out)", "us", 45, blocks("mix", 50, 4)),
+    Row("hello", "Flask `/hello` (1 span)", "us", 18, blocks("hello", 512, 1)),
+    Row("db", "Flask `/db` (server + 3 SQL)", "us", 35, blocks("db", 256, 4)),
+    Row("mix", "Flask `/mix` (server, 2 SQL, 1 call out)", "us", 45, blocks("mix", 64, 4)),
     Row(
         "off",
         "Flask `/hello`, sampler `always_off`",
         "us",
         6,
-        blocks("hello", 300, 0, agents=MANY[:-1], OTEL_TRACES_SAMPLER="always_off"),
+        blocks("hello", 512, 0, agents=MANY[:-1], OTEL_TRACES_SAMPLER="always_off"),
     ),
     Row(
         "unsampled",
         "Flask `/hello`, unsampled upstream",
         "us",
         6,
-        blocks("hello unsampled", 300, 0, agents=MANY[:-1]),
+        blocks("hello unsampled", 512, 0, agents=MANY[:-1]),
     ),
     Row(
         "span",

@@ -1,7 +1,7 @@
 """The backend of the benchmarks, in a process of its own: takes everything, counts spans when asked.
 
-`POST /<agent>/v1/traces` keeps an OTLP body, `POST` anywhere else is read and thrown away, `GET /count/<agent>`
-answers with the number of spans received, any other `GET` is the peer of `/mix`. Datagrams are thrown away too.
+`POST /<agent>/v1/traces` keeps an OTLP body, a `POST` to anywhere else is read and thrown away, as datagrams
+are. `GET /count/<agent>` answers with the number of spans received, any other `GET` is the peer of `/mix`.
 Prints its HTTP and UDP ports. Ends when its standard input does.
 """
 

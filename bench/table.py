@@ -17,7 +17,7 @@ HEAD = (
 
 
 def added(samples: Samples, agent: str) -> tuple[float, float] | None:
-    """What an agent adds to the plain program: by the minima, and by the median of the cycles' differences."""
+    """What an agent adds to the plain program: by the minima, and as the median of all cycles."""
     if agent not in samples:
         return None
     values = samples[agent]

@@ -1,8 +1,8 @@
 """One agent's process: runs the jobs it is told on its standard input, and answers with what they cost.
 
-`python -m bench.worker AGENT JOB`, under the agent's launcher. Each line is a number of operations; the answer
-is JSON: `cpu` of the process with the agent's export thread until all is sent, `thread` of the caller alone, both
-in ns, and `rss` in KiB.
+`python -m bench.worker AGENT JOB`, under the agent's launcher. Each line is a number of operations; the
+answer is JSON: `cpu` of the process with the agent's export thread until all is sent and `thread` of the
+caller alone, both in ns, and `rss` in KiB.
 """
 
 from __future__ import annotations

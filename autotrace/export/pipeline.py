@@ -211,7 +211,7 @@ class Pipeline:
         for reason, count in losses.items():
             self.losses[reason] += count
             destination = self._exporter.destination if self._exporter else self.name
-            notices.warn(f"{count} spans did not reach {destination}: {reason}", f"loss {self.name} {reason}")
+            notices.warn(f"{_spans(count)} did not reach {destination}: {reason}", f"loss {self.name} {reason}")
         self._taken = 0
 
     def _too_late(self) -> bool:
@@ -269,7 +269,7 @@ class Pipeline:
             self.losses[NOT_SENT_AT_EXIT] += left
         if self.losses:
             reasons = ", ".join(f"{count} {reason}" for reason, count in self.losses.items())
-            notices.warn(f"{sum(self.losses.values())} spans were lost on the way to {self.name}: {reasons}")
+            notices.warn(f"{_spans(sum(self.losses.values()))} lost on the way to {self.name}: {reasons}")
         if self._exporter is not None and not (worker is not None and worker.is_alive()):
             try:
                 self._exporter.shutdown()
@@ -283,3 +283,7 @@ def _end_with_child(shutdown: Callable[[], None]) -> None:
     util: Any = sys.modules.get("multiprocessing.util")
     if process is not None and util is not None and process.parent_process() is not None:
         util.Finalize(None, shutdown, exitpriority=LAST)
+
+
+def _spans(count: int) -> str:
+    return "1 span" if count == 1 else f"{count} spans"

@@ -61,16 +61,12 @@ HOOKS = (
         "opentelemetry",
         "opentelemetry.trace",
         f"{_HERE}.opentelemetry:install",
-        distribution="opentelemetry-api",
-        versions=">=1.20",
         attaches_to="set_tracer_provider",
     ),
     Hook(
         "opentelemetry",
         "opentelemetry.propagate",
         f"{_HERE}.opentelemetry:install_propagate",
-        distribution="opentelemetry-api",
-        versions=">=1.20",
         attaches_to="the global propagator",
     ),
     Hook(

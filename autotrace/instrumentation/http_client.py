@@ -17,7 +17,7 @@ from opentelemetry.trace import SpanKind
 from autotrace.instrumentation import semconv
 from autotrace.instrumentation.http import HeaderCapture, Methods
 from autotrace.instrumentation.urls import redact_url
-from autotrace.patching.guard import absorbed
+from autotrace.patching.guard import absorbed, guard
 from autotrace.tracing.context import (
     SPAN_KEY,
     SUPPRESS_HTTP_KEY,
@@ -240,5 +240,6 @@ class ClientExchange:
             absorbed(error)
 
     def fail(self, error: BaseException | None) -> None:
-        """No response will come."""
-        self._client.finish(self.span, None, None, error, None)
+        """No response will come. Never raises: `error` has to come out."""
+        with guard:
+            self._client.finish(self.span, None, None, error, None)

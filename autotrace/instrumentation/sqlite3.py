@@ -56,6 +56,8 @@ def install(module: ModuleType, patcher: Patcher) -> None:
                     absorbed(bug)
             return original(*args, **kwargs)
 
+        functools.update_wrapper(connect, original)
+        connect.__module__ = module.__name__  # where pickle finds it; the original says `_sqlite3`
         return connect
 
     patcher.replace(module, "connect", make)

@@ -27,6 +27,6 @@ def switched_off(environ: Mapping[str, str]) -> str | None:
 
 def parse(environ: Mapping[str, str]) -> Settings:
     """Read every setting; what is invalid costs one warning and counts as unset. Never raises."""
-    from autotrace.settings.reading import read  # noqa: PLC0415 - dataclasses, re: not at interpreter start
+    from autotrace.settings.reading import read  # noqa: PLC0415 - the table, re: not at interpreter start
 
     return read(environ)

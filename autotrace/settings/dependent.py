@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -53,12 +52,12 @@ def _exporters(given: Settings, complain: Complain) -> Settings:
     del complain
     if "traces_exporter" in given.sources:
         names = (_OTHER_NAMES.get(name, name) for name in given.traces_exporter)
-        return replace(given, traces_exporter=tuple(dict.fromkeys(names)))
+        return given.but(traces_exporter=tuple(dict.fromkeys(names)))
     chosen = [(name, given.sources[field]) for name, field in _LOCATIONS if field in given.sources]
     if not chosen:
         return given
     sources = {**given.sources, "traces_exporter": chosen[0][1]}
-    return replace(given, traces_exporter=tuple(dict.fromkeys(name for name, _ in chosen)), sources=sources)
+    return given.but(traces_exporter=tuple(dict.fromkeys(name for name, _ in chosen)), sources=sources)
 
 
 def _otlp_protocol(given: Settings, complain: Complain) -> Settings:
@@ -67,7 +66,7 @@ def _otlp_protocol(given: Settings, complain: Complain) -> Settings:
         # An exporter's name says more than a variable that may be the whole fleet's.
         if name in _NAMED_PROTOCOLS:
             sources = {**given.sources, "exporter_otlp_traces_protocol": "OTEL_TRACES_EXPORTER"}
-            return replace(given, exporter_otlp_traces_protocol=_NAMED_PROTOCOLS[name], sources=sources)
+            return given.but(exporter_otlp_traces_protocol=_NAMED_PROTOCOLS[name], sources=sources)
     return given
 
 
@@ -84,9 +83,7 @@ def _otlp_endpoint(given: Settings, complain: Complain) -> Settings:
         endpoint = base if grpc else _traces_url(base)
         if "exporter_otlp_endpoint" in sources:
             sources["exporter_otlp_traces_endpoint"] = sources["exporter_otlp_endpoint"]
-    return replace(
-        given, exporter_otlp_endpoint=base, exporter_otlp_traces_endpoint=endpoint, sources=sources
-    )
+    return given.but(exporter_otlp_endpoint=base, exporter_otlp_traces_endpoint=endpoint, sources=sources)
 
 
 def _traces_url(base: str) -> str:
@@ -105,8 +102,7 @@ def _jaeger(given: Settings, complain: Complain) -> Settings:
         protocol = "udp/thrift.compact"
     port = 6832 if protocol == "udp/thrift.binary" and not has_port else given.exporter_jaeger_agent_port
     no_url = protocol.startswith("udp/") and not has_endpoint
-    return replace(
-        given,
+    return given.but(
         exporter_jaeger_protocol=protocol,
         exporter_jaeger_endpoint="" if no_url else given.exporter_jaeger_endpoint,
         exporter_jaeger_agent_port=port,
@@ -117,7 +113,7 @@ def _sampler(given: Settings, complain: Complain) -> Settings:
     if not given.traces_sampler_arg or "traces_sampler" in given.sources:
         return given
     complain("OTEL_TRACES_SAMPLER_ARG", "is ignored: OTEL_TRACES_SAMPLER is not set")
-    return replace(given, traces_sampler_arg="")
+    return given.but(traces_sampler_arg="")
 
 
 def _batch(given: Settings, complain: Complain) -> Settings:
@@ -126,4 +122,4 @@ def _batch(given: Settings, complain: Complain) -> Settings:
         return given
     if "bsp_max_export_batch_size" in given.sources:
         complain("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", f"is more than the queue holds: {most} is used")
-    return replace(given, bsp_max_export_batch_size=most)
+    return given.but(bsp_max_export_batch_size=most)

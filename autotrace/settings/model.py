@@ -2,12 +2,10 @@
 
 Spec: https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
 """
-# ruff: noqa: RUF009 - a field's default is its row of the table
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from autotrace import notices
 from autotrace.settings.kinds import (
@@ -30,7 +28,7 @@ from autotrace.settings.kinds import (
     integer,
     words,
 )
-from autotrace.settings.variable import per_library, table_of, variable
+from autotrace.settings.variable import NOTHING, per_library, table_of, variable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,7 +52,6 @@ _LEVELS: Final = {
 }
 
 
-@dataclass(frozen=True, eq=False, repr=False)  # its repr would hold the secrets
 class Settings:
     """One frozen object per process, made by `autotrace.settings.parse`.
 
@@ -95,7 +92,7 @@ class Settings:
     traces_sampler: str = variable(
         WORD,
         "parentbased_always_on",
-        "always_on, always_off, traceidratio, jaeger_remote, each also with `parentbased_` before it, "
+        "always_on, always_off, traceidratio, each also with `parentbased_` before it, "
         "or an entry point of `opentelemetry_traces_sampler`.",
     )
     traces_sampler_arg: str = variable(
@@ -320,8 +317,21 @@ class Settings:
         "The root logger's level then.",
     )
 
-    sources: Mapping[str, str] = field(default_factory=dict)
+    sources: Mapping[str, str] = NOTHING
     """The variable that decided a field, by field; what is not in it has its default."""
+
+    def __init__(self, **given: Any) -> None:
+        self.__dict__.update(given)
+
+    def __setattr__(self, name: str, _value: object) -> None:
+        """Frozen: whoever holds the settings may rely on them."""
+        raise AttributeError(f"settings do not change: {name}")
+
+    __delattr__ = __setattr__  # type: ignore[assignment]
+
+    def but(self, **changes: Any) -> Settings:
+        """The same settings with some of them changed."""
+        return Settings(**{**self.__dict__, **changes})
 
     @property
     def emit_old_http(self) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -39,6 +38,8 @@ class Resource:
 
     def to_json(self, indent: int | None = 4) -> str:
         """As the SDK's console exporter prints it."""
+        import json  # noqa: PLC0415 - few ever ask
+
         content = {"attributes": dict(self.attributes), "schema_url": self.schema_url}
         return json.dumps(content, indent=indent)
 

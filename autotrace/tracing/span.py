@@ -11,7 +11,6 @@ Spec: https://opentelemetry.io/docs/specs/otel/trace/api/#span
 
 from __future__ import annotations
 
-import json
 from time import time_ns
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -347,7 +346,9 @@ class Span(trace.Span):
 
     def to_json(self, indent: int | None = 4) -> str:
         """As the SDK's console exporter prints it."""
-        from autotrace.tracing.readable import as_json_object  # noqa: PLC0415 - only for exporters that ask
+        import json  # noqa: PLC0415 - only for exporters that ask
+
+        from autotrace.tracing.readable import as_json_object  # noqa: PLC0415 - likewise
 
         return json.dumps(as_json_object(self), indent=indent)
 

@@ -59,7 +59,7 @@ def _line(span: Any) -> str:
         line += " ERROR"
     if "http.request.resend_count" in span.attributes:
         line += f" resend={span.attributes['http.request.resend_count']}"
-    return line + " correlated" * bool(span.attributes.get("correlated"))
+    return line + " marked" * bool(span.attributes.get("marked"))
 
 
 def listen() -> Spans:
@@ -168,7 +168,7 @@ def late(job: dict[str, Any]) -> dict[str, Any]:
     sys.stderr = stderr = Stderr()
     work = SCENARIOS[job["module"]].work
     report: dict[str, Any] = {"plain": work(job["url"])}
-    modules = {hook.module for hook in HOOKS} | {"sqlite3.dbapi2", "opentelemetry.propagate"}
+    modules = {hook.module for hook in HOOKS} | {"sqlite3.dbapi2"}
     originals = attributes(modules)
     if "broken" in job:
         break_on_purpose(job["module"], job["broken"])

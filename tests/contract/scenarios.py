@@ -162,7 +162,7 @@ def write_a_log_line(_url: str) -> Any:
         logger.warning("sold %s", "out", extra={"shelf": 7})
         (record,) = written
         span_id = format(span.get_span_context().span_id, "016x")
-        span.set_attribute("correlated", getattr(record, "otelSpanID", "") == span_id)
+        span.set_attribute("marked", getattr(record, "otelSpanID", "") == span_id)
     return [record.getMessage(), record.shelf, record.levelname]
 
 
@@ -213,11 +213,13 @@ def trace_by_hand(_url: str) -> Any:
 def propagate_by_hand(_url: str) -> Any:
     from opentelemetry import propagate, trace
 
-    carrier: dict[str, str] = {}
-    with trace.get_tracer("app").start_as_current_span("work") as span:
-        propagate.inject(carrier)
-        span_id = format(span.get_span_context().span_id, "016x")
-        span.set_attribute("carried", span_id in carrier.get("traceparent", ""))
+    trace_id = "ff00aa11bb22cc330123456789abcdef"
+    context = propagate.extract({"traceparent": f"00-{trace_id}-fedcba9876543210-01"})
+    headers: dict[str, str] = {}
+    with trace.get_tracer("app").start_as_current_span("work", context=context) as span:
+        propagate.inject(headers)
+        ours = type(propagate.get_global_textmap()).__module__.startswith("autotrace.")
+        span.set_attribute("marked", ours and headers.get("traceparent", "")[3:35] == trace_id)
     return "worked"
 
 
@@ -321,7 +323,7 @@ SCENARIOS = {
     ),
     "logging": Scenario(
         write_a_log_line,
-        "app INTERNAL work correlated",
+        "app INTERNAL work marked",
         "app INTERNAL work",
         before=("autotrace.instrumentation.logging:correlate",),
     ),
@@ -361,7 +363,12 @@ SCENARIOS = {
         """,
         before=_START,
     ),
-    "opentelemetry.propagate": Scenario(propagate_by_hand, "app INTERNAL work", before=_START),
+    "opentelemetry.propagate": Scenario(
+        propagate_by_hand,
+        "app INTERNAL work marked",
+        before=("autotrace.propagation.tracecontext:TraceContext.extract",),
+        after=("autotrace.propagation.tracecontext:TraceContext.inject",),
+    ),
     "opentelemetry.instrumentation.instrumentor": Scenario(
         instrument_by_hand,
         "opentelemetry.instrumentation.flask SERVER GET /users/<int:number>",

@@ -330,7 +330,7 @@ def test_losses_are_counted_by_reason_and_said_once(new_pipeline, recorder, caps
     assert pipeline.losses == {"connection refused": 2}
     assert pipeline.sent == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line == "autotrace: 1 spans did not reach memory: connection refused"
+    assert line == "autotrace: 1 span did not reach memory: connection refused"
 
 
 def test_a_delivery_has_the_export_timeout(new_pipeline, recorder):
@@ -442,7 +442,7 @@ def test_shutdown_keeps_to_its_budget_beside_a_blocking_exporter(new_pipeline, r
     assert pipeline.losses == {NOT_SENT_AT_EXIT: 3}
     assert recorder.shut_down == 0, "it is in use"
     assert capsys.readouterr().err.splitlines() == [
-        "autotrace: 3 spans were lost on the way to test: 3 not sent before exit"
+        "autotrace: 3 spans lost on the way to test: 3 not sent before exit"
     ]
 
 
