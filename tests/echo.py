@@ -6,14 +6,14 @@ import json
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
-from typing import Any
+from typing import Any, ClassVar
 
 
 class EchoHandler(BaseHTTPRequestHandler):
-    """`/echo` answers with the headers; `/redirect/N` N times, then echoes; `/status/N`; `/flaky/N` fails N times."""
+    """`/echo` answers with the headers; `/redirect/N` N times, then echoes; `/flaky/N` fails N times."""
 
     protocol_version = "HTTP/1.1"
-    flaky: dict[str, int] = {}
+    flaky: ClassVar[dict[str, int]] = {}
 
     def do_GET(self) -> None:
         length = int(self.headers.get("content-length") or 0)

@@ -211,7 +211,8 @@ class Pipeline:
         for reason, count in losses.items():
             self.losses[reason] += count
             destination = self._exporter.destination if self._exporter else self.name
-            notices.warn(f"{_spans(count)} did not reach {destination}: {reason}", f"loss {self.name} {reason}")
+            topic = f"loss {self.name} {reason}"
+            notices.warn(f"{_spans(count)} did not reach {destination}: {reason}", topic)
         self._taken = 0
 
     def _too_late(self) -> bool:

@@ -108,7 +108,8 @@ def main() -> None:
         wait_for("the services start", lambda: listens(front) and listens(stock))
         print()
         for method, path, meaning in REQUESTS:
-            print(f"{method:4} {path:13} {send(method, f'http://127.0.0.1:{front}{path}')}  {meaning}", flush=True)
+            status = send(method, f"http://127.0.0.1:{front}{path}")
+            print(f"{method:4} {path:13} {status}  {meaning}", flush=True)
         wait_for("the traces arrive", lambda: len(traces()) == len(REQUESTS))
     finally:
         for service in services:
@@ -118,7 +119,8 @@ def main() -> None:
     show("traces", "--service", "storefront")
     for trace in reversed(traces()):
         show("show", trace[:8])
-    print(f"\nLook further:  AUTOTRACE_HOME={os.path.relpath(HOME)} {os.path.relpath(BIN)}/autotrace traces --help")
+    home, command = os.path.relpath(HOME), os.path.relpath(BIN / "autotrace")
+    print(f"\nLook further:  AUTOTRACE_HOME={home} {command} traces --help")
 
 
 if __name__ == "__main__":

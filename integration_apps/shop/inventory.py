@@ -22,7 +22,8 @@ def set_up() -> None:
         connection.executescript(
             """
             CREATE TABLE IF NOT EXISTS products (id INTEGER PRIMARY KEY, name TEXT, price REAL, left INTEGER);
-            INSERT OR REPLACE INTO products VALUES (1, 'kettle', 39.9, 12), (2, 'teapot', 24.5, 0), (3, 'cup', 7.0, 80);
+            INSERT OR REPLACE INTO products
+            VALUES (1, 'kettle', 39.9, 12), (2, 'teapot', 24.5, 0), (3, 'cup', 7.0, 80);
             """
         )
 

@@ -50,7 +50,11 @@ def test_extra_of_the_same_name_is_the_applications(traced, output):
 
 def test_application_with_its_own_record_factory(traced, output):
     original = logging.getLogRecordFactory()
-    logging.setLogRecordFactory(lambda *args, **kwargs: original(*args, **kwargs))
+
+    def factory(*args, **kwargs):
+        return original(*args, **kwargs)
+
+    logging.setLogRecordFactory(factory)
     try:
         log.warning("made")
     finally:
