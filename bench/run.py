@@ -17,7 +17,7 @@ from bench import table
 from bench.measure import Sink
 from bench.rows import ROWS, Size
 
-FULL = Size(starts=12, rounds=4, cycles=15)
+FULL = Size(starts=12, rounds=3, cycles=18)
 QUICK = Size(starts=3, rounds=1, cycles=6)
 PEERS = ("opentelemetry-sdk", "opentelemetry-instrumentation", "flask", "requests")
 

@@ -59,6 +59,8 @@ _OK: Final = StatusCode.OK
 _UNSET: Final = StatusCode.UNSET
 
 _ONE_BYTE: Final = 1 << 7
+_SHORT: Final = _ONE_BYTE - 4
+"""Key and text of a pair up to which all its lengths take one byte."""
 _TWO_BYTES: Final = 1 << 14
 """The first numbers that do not fit a varint of that length."""
 
@@ -145,7 +147,18 @@ def _pairs(tag: bytes) -> Pairs[bytes]:
     return Pairs(lambda key, value: _sized(tag, _key_value(key, value)))
 
 
-_span_pairs: Final = _pairs(_SPAN_ATTRIBUTE)
+def _span_pair(key: Any, value: Any) -> bytes:
+    """A span's attribute that is not remembered: a short text, the usual case, in one stroke."""
+    if type(value) is str and type(key) is str:
+        head, text = _keys[key], utf8(value)
+        size = len(text)
+        if len(head) + size < _SHORT:
+            return b"\x4a%c%b\x12%c\x0a%c%b" % (len(head) + size + 4, head, size + 2, size, text)
+    return _sized(_SPAN_ATTRIBUTE, _key_value(key, value))
+
+
+_keys: Final = Names[bytes](lambda key: _sized(_MEMBER_1, utf8(key)))
+_span_pairs: Final = Pairs(_span_pair)
 _pair: Final = _span_pairs.__getitem__
 _event_pairs: Final = _pairs(_MEMBER_3)
 _names: Final = Names[bytes](lambda name: _sized(_SPAN_NAME, utf8(text_of(name))))

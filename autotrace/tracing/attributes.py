@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 Attributes = dict[str, Any]
 
 _SCALARS: Final = frozenset({str, bool, int, float, bytes, type(None)})
+_WEIGHTLESS: Final = frozenset({bool, int, float, type(None)})
 _MAX_DEPTH: Final = 20
 _LONG: Final = 256
 """Length from which a value is weighed; shorter ones are bounded by their count."""
@@ -120,7 +121,11 @@ def weigh(attributes: Attributes) -> int:
     """Bytes of the long values in `attributes`, roughly."""
     weight = 0
     for value in attributes.values():
-        if type(value) is not str or len(value) > _LONG:
+        kind = type(value)
+        if kind is str:
+            if len(value) > _LONG:
+                weight += len(value)
+        elif kind not in _WEIGHTLESS:
             weight += weigh_value(value)
     return weight
 
