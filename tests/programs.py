@@ -9,7 +9,7 @@ import textwrap
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Callable, NamedTuple
+from typing import Any, NamedTuple
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1 import trace_pb2
@@ -100,7 +100,8 @@ class Sandbox:
                 yield process.stdout.readline().strip()
             finally:
                 process.stdin.close()
-                process.wait(30)
+                code = process.wait(30)
+            assert code == 0
 
 
 def _done(code: int, out: str, err: str, seconds: float) -> Done:
@@ -156,10 +157,6 @@ class Collector:
         (span,) = [span for span in spans if span.name == name] or [spans]
         return span
 
-    def wait_for(self, count: int) -> list[Arrived]:
-        """The spans, once there are that many."""
-        return wait_until(lambda: len(self.spans) >= count and self.spans)
-
     @property
     def tree(self) -> str:
         """The traces as indented lines `service scope KIND name`."""
@@ -201,12 +198,3 @@ def collector(*answers: Any) -> Any:
     """An OTLP backend that takes everything, unless it is to answer something else."""
     with backend(*answers) as served:
         yield Collector(served)
-
-
-def wait_until(condition: Callable[[], Any], seconds: float = 10) -> Any:
-    """What `condition` gives once it is true."""
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.01)
-    return found

@@ -77,7 +77,7 @@ def run(sandbox, arrivals):
 
     def start(*parts, out="200 [42, 204]\n", **variables):
         sandbox.write("app.py", "".join(parts))
-        done = sandbox.run("-W", "error", "app.py", **{**arrivals.environ, **variables})
+        done = sandbox.run("app.py", **{**arrivals.environ, **variables})
         assert (done.code, done.out, done.err) == (0, out, "")
         return done
 

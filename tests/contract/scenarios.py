@@ -71,7 +71,7 @@ def serve_with_wsgiref(_url: str) -> Any:
     from wsgiref.util import setup_testing_defaults
 
     def application(environ: dict[str, Any], start_response: Any) -> Any:
-        start_response("200 OK", [("content-type", "text/plain")])
+        start_response("200 OK", [("date", "Sun, 06 Nov 1994 08:49:37 GMT")])
         return [environ["PATH_INFO"].encode()]
 
     environ: dict[str, Any] = {"PATH_INFO": "/users/7"}

@@ -179,17 +179,17 @@ def test_promise_1_the_application_always_wins(sandbox, arrivals, broken):
 
 
 def test_promise_2_nothing_is_shadowed(sandbox, arrivals):
-    """The program has packages with the names of our dependencies, and a `sitecustomize`: they count."""
-    for name in ("wrapt", "typing_extensions_of_mine", "importlib_metadata"):
+    """The program has packages with names that occur in ours, and a `sitecustomize`: they count."""
+    for name in ("wrapt", "notices", "bootstrap"):
         sandbox.write(f"own/{name}.py", "whose = 'the application'")
     sandbox.write("own/sitecustomize.py", "import os; os.environ['STARTED'] = 'by the application'")
     sandbox.write(
         "app.py",
         """
         import os, sys, sitecustomize
-        import flask, wrapt, typing_extensions_of_mine, importlib_metadata
+        import flask, wrapt, notices, bootstrap
         print(sys.path, sitecustomize.__file__, os.environ["STARTED"])
-        print([module.whose for module in (wrapt, typing_extensions_of_mine, importlib_metadata)])
+        print([module.whose for module in (wrapt, notices, bootstrap)])
         child = "import sys, sitecustomize; print(sys.path, sitecustomize.__file__)"
         os.execl(sys.executable, sys.executable, "-c", child)
         """,
@@ -339,7 +339,7 @@ def test_promise_3_a_library_brings_what_is_listed_and_no_more(sandbox, library)
     ours = {name for name in traced if name.partition(".")[0] == "autotrace"}
     instrumentations = {f"autotrace.instrumentation.{name}" for name in FOR_ONE_LIBRARY[library]}
     assert ours <= WITH_THE_FIRST_LIBRARY | instrumentations
-    assert f"autotrace.instrumentation.{library.replace('.handlers', '')}" in ours or "." in library
+    assert instrumentations & ours or library == "opentelemetry.trace"
     added = {name.partition(".")[0] for name in traced - with_api} - {"autotrace", "opentelemetry"}
     assert {name for name in added if not name.startswith("_") or name == "__future__"} <= STANDARD_LIBRARY
 
