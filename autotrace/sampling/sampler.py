@@ -5,6 +5,7 @@ Spec: https://opentelemetry.io/docs/specs/otel/trace/sdk/#sampler
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ DROP = Decision(recording=False, sampled=False)
 SAMPLE = Decision(recording=True, sampled=True)
 
 
-class Sampler:
+class Sampler(ABC):
     """Decides at the start of each span. Called from any thread; must not block."""
 
     description: str
@@ -58,6 +59,7 @@ class Sampler:
     def __init__(self) -> None:
         self.root = self
 
+    @abstractmethod
     def decide(
         self,
         parent_sampled: bool | None,
@@ -75,4 +77,3 @@ class Sampler:
             parent_sampled: What the parent's service decided; None for a root, and where a remote
                 parent left the decision to us.
         """
-        raise NotImplementedError

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry import baggage
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
+from opentelemetry.propagators import aws, b3, jaeger, ot_trace
 from opentelemetry.trace import INVALID_SPAN_CONTEXT, get_current_span
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from spans import span_ids, trace_ids
@@ -23,11 +24,6 @@ from autotrace.propagation.ottrace import OtTrace
 from autotrace.propagation.tracecontext import TraceContext
 from autotrace.propagation.tracestate import TraceState
 from autotrace.propagation.xray import XRay
-
-b3 = pytest.importorskip("opentelemetry.propagators.b3")
-jaeger = pytest.importorskip("opentelemetry.propagators.jaeger")
-ot_trace = pytest.importorskip("opentelemetry.propagators.ot_trace")
-aws = pytest.importorskip("opentelemetry.propagators.aws")
 
 PAIRS = {
     "tracecontext": (TraceContext(), TraceContextTextMapPropagator()),
