@@ -16,6 +16,16 @@ from opentelemetry.trace import SpanKind
 
 from autotrace.instrumentation import semconv
 from autotrace.instrumentation.http import HeaderCapture, Methods
+from autotrace.instrumentation.semconv import (
+    ERROR_TYPE,
+    HTTP_REQUEST_METHOD,
+    HTTP_REQUEST_RESEND_COUNT,
+    HTTP_RESPONSE_STATUS_CODE,
+    NETWORK_PROTOCOL_VERSION,
+    SERVER_ADDRESS,
+    SERVER_PORT,
+    URL_FULL,
+)
 from autotrace.instrumentation.urls import redact_url
 from autotrace.patching.guard import absorbed, guard
 from autotrace.tracing.context import (
@@ -134,19 +144,19 @@ class HttpClient:
 
     def _describe(self, request: Request) -> dict[str, Any]:
         attributes: dict[str, Any] = {
-            "url.full": redact_url(request.url),
-            "server.address": request.host,
+            URL_FULL: redact_url(request.url),
+            SERVER_ADDRESS: request.host,
         }
         method = request.method
-        attributes["http.request.method"] = self._methods.known.get(method) or (
+        attributes[HTTP_REQUEST_METHOD] = self._methods.known.get(method) or (
             self._methods.describe_unknown(method, attributes)
         )
         if request.port is not None:
-            attributes["server.port"] = request.port
+            attributes[SERVER_PORT] = request.port
         sent = _sent.get()
         if sent is not None:
             if sent[0]:
-                attributes["http.request.resend_count"] = sent[0]
+                attributes[HTTP_REQUEST_RESEND_COUNT] = sent[0]
             sent[0] += 1
         if self._request_headers and request.headers is not None:
             self._request_headers.capture(request.headers.items(), attributes)
@@ -185,13 +195,13 @@ class HttpClient:
             if isinstance(error, Exception):
                 span.fail(error)
             if status is not None:
-                attributes["http.response.status_code"] = status
+                attributes[HTTP_RESPONSE_STATUS_CODE] = status
                 if status >= _FIRST_ERROR_STATUS:
-                    attributes["error.type"] = str(status)
+                    attributes[ERROR_TYPE] = str(status)
                     span.status_code = ERROR
             protocol = _VERSIONS.get(version or 0)
             if protocol is not None:
-                attributes["network.protocol.version"] = protocol
+                attributes[NETWORK_PROTOCOL_VERSION] = protocol
             if headers is not None and self._response_headers:
                 self._response_headers.capture(headers, attributes)
             if self._emit_old:

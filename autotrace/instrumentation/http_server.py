@@ -12,6 +12,11 @@ from opentelemetry.trace import SpanKind
 
 from autotrace.instrumentation import semconv
 from autotrace.instrumentation.http import HeaderCapture, Methods
+from autotrace.instrumentation.semconv import (
+    ERROR_TYPE,
+    HTTP_RESPONSE_STATUS_CODE,
+    HTTP_ROUTE,
+)
 from autotrace.tracing.context import SPAN_KEY, Context, current, suppressed
 from autotrace.tracing.span import ERROR, Span
 from autotrace.tracing.unsampled import UnsampledSpan
@@ -117,12 +122,12 @@ class HttpServer:
         """
         attributes = span._attributes  # noqa: SLF001 - the span is ours, and these attributes are trusted
         if route is not None:
-            attributes["http.route"] = route
+            attributes[HTTP_ROUTE] = route
             span.name = f"{span.name} {route}"
         if status:
-            attributes["http.response.status_code"] = status
+            attributes[HTTP_RESPONSE_STATUS_CODE] = status
             if status >= _SERVER_ERROR:
-                attributes.setdefault("error.type", str(status))
+                attributes.setdefault(ERROR_TYPE, str(status))
                 span.status_code = ERROR
         if headers is not None:
             self.response_headers.capture(headers, attributes)

@@ -12,6 +12,18 @@ from weakref import ref
 
 from autotrace.instrumentation.http import MAX_TEXT, split_host
 from autotrace.instrumentation.http_server import HttpServer
+from autotrace.instrumentation.semconv import (
+    CLIENT_ADDRESS,
+    HTTP_REQUEST_METHOD,
+    NETWORK_PEER_ADDRESS,
+    NETWORK_PROTOCOL_VERSION,
+    SERVER_ADDRESS,
+    SERVER_PORT,
+    URL_PATH,
+    URL_QUERY,
+    URL_SCHEME,
+    USER_AGENT_ORIGINAL,
+)
 from autotrace.instrumentation.urls import MAX_LENGTH, redact_query
 from autotrace.patching.guard import absorbed, guard
 from autotrace.tracing.context import attach, detach, reset
@@ -100,36 +112,36 @@ class Wsgi:
         if not path.isascii():
             path = path.encode("latin-1", "replace").decode("utf-8", "replace")  # PEP 3333
         attributes: dict[str, Any] = {
-            "url.scheme": scheme,
-            "url.path": path if len(path) <= MAX_LENGTH else path[:MAX_LENGTH],
+            URL_SCHEME: scheme,
+            URL_PATH: path if len(path) <= MAX_LENGTH else path[:MAX_LENGTH],
         }
         method = get("REQUEST_METHOD", "")
-        attributes["http.request.method"] = self.server.methods.known.get(
+        attributes[HTTP_REQUEST_METHOD] = self.server.methods.known.get(
             method
         ) or self.server.methods.describe_unknown(method, attributes)
         query = get("QUERY_STRING")
         if query:
-            attributes["url.query"] = redact_query(query)
+            attributes[URL_QUERY] = redact_query(query)
         host = get("HTTP_X_FORWARDED_HOST") or get("HTTP_HOST") or get("SERVER_NAME")
         forwarded = get("HTTP_FORWARDED")
         client = get("HTTP_X_FORWARDED_FOR")
         peer = get("REMOTE_ADDR")
         if forwarded:
             scheme, host, client = _forwarded(forwarded, scheme, host, client)
-            attributes["url.scheme"] = scheme
+            attributes[URL_SCHEME] = scheme
         if host:
-            attributes["server.address"], port = split_host(host, scheme)
+            attributes[SERVER_ADDRESS], port = split_host(host, scheme)
             if port is not None:
-                attributes["server.port"] = port
+                attributes[SERVER_PORT] = port
         if peer:
-            attributes["network.peer.address"] = peer
-            attributes["client.address"] = client.split(",", 1)[0].strip()[:MAX_TEXT] if client else peer
+            attributes[NETWORK_PEER_ADDRESS] = peer
+            attributes[CLIENT_ADDRESS] = client.split(",", 1)[0].strip()[:MAX_TEXT] if client else peer
         agent = get("HTTP_USER_AGENT")
         if agent:
-            attributes["user_agent.original"] = agent if len(agent) <= MAX_TEXT else agent[:MAX_TEXT]
+            attributes[USER_AGENT_ORIGINAL] = agent if len(agent) <= MAX_TEXT else agent[:MAX_TEXT]
         version = _PROTOCOLS.get(get("SERVER_PROTOCOL", ""))
         if version is not None:
-            attributes["network.protocol.version"] = version
+            attributes[NETWORK_PROTOCOL_VERSION] = version
         if self.server.request_headers:
             self.server.request_headers.capture(_headers(environ), attributes)
         return attributes
