@@ -12,6 +12,9 @@ from autotrace.patching import guard
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from echo import echo_server
+from programs import Sandbox, collector
+
 
 @pytest.fixture(autouse=True)
 def _strict(request, monkeypatch):
@@ -24,3 +27,23 @@ def _nothing_said_yet(monkeypatch):
     """A message that is said once a minute is said again in the next test."""
     monkeypatch.setattr(notices, "_spoken", {})
     monkeypatch.setattr(notices, "_level", notices.INFO)
+
+
+@pytest.fixture(scope="module")
+def echo_url():
+    """Of a server that answers with what it got."""
+    with echo_server() as url:
+        yield url
+
+
+@pytest.fixture
+def arrivals():
+    """A backend, and what has arrived there."""
+    with collector() as arrivals:
+        yield arrivals
+
+
+@pytest.fixture
+def sandbox(tmp_path, echo_url):
+    """A directory for programs that call the echo server."""
+    return Sandbox(tmp_path, ECHO=echo_url, OTEL_SERVICE_NAME="app")

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 
 import pytest
-from echo import echo_server
-from programs import Sandbox, collector
 
 APP = """
 import os, sqlite3
@@ -52,23 +50,6 @@ class FileExporter(SpanExporter):
 provider = TracerProvider()
 provider.add_span_processor(SimpleSpanProcessor(FileExporter()))
 """
-
-
-@pytest.fixture
-def sandbox(tmp_path, echo_url):
-    return Sandbox(tmp_path, ECHO=echo_url, OTEL_SERVICE_NAME="app")
-
-
-@pytest.fixture(scope="module")
-def echo_url():
-    with echo_server() as url:
-        yield url
-
-
-@pytest.fixture
-def arrivals():
-    with collector() as arrivals:
-        yield arrivals
 
 
 @pytest.fixture

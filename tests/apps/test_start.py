@@ -12,8 +12,7 @@ import urllib.request
 from contextlib import contextmanager
 
 import pytest
-from echo import echo_server
-from programs import BOOTSTRAP, PYTHON, Sandbox, backend, collector
+from programs import BOOTSTRAP, PYTHON, Sandbox, backend
 
 from autotrace.cli.run import python_path
 
@@ -60,18 +59,6 @@ MODULES = "import sys; print(*sorted(name for name in sys.modules if name.starts
 @pytest.fixture
 def sandbox(tmp_path):
     return Sandbox(tmp_path)
-
-
-@pytest.fixture
-def arrivals():
-    with collector() as arrivals:
-        yield arrivals
-
-
-@pytest.fixture(scope="module")
-def echo_url():
-    with echo_server() as url:
-        yield url
 
 
 def get(url, **headers):

@@ -7,28 +7,9 @@ import resource
 import subprocess
 
 import pytest
-from echo import echo_server
-from programs import BOOTSTRAP, LAUNCHER, PYTHON, Sandbox, collector
+from programs import BOOTSTRAP, LAUNCHER, PYTHON, collector
 
 from autotrace.cli.run import python_path
-
-
-@pytest.fixture
-def sandbox(tmp_path, echo_url):
-    return Sandbox(tmp_path, ECHO=echo_url, OTEL_SERVICE_NAME="app")
-
-
-@pytest.fixture(scope="module")
-def echo_url():
-    with echo_server() as url:
-        yield url
-
-
-@pytest.fixture
-def arrivals():
-    with collector() as arrivals:
-        yield arrivals
-
 
 # 1. The application always wins.
 
