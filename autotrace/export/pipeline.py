@@ -184,9 +184,9 @@ class Pipeline:
 
     def _take(self) -> list[Span]:
         queue = self._queue
-        # Told before the queue is shorter: whoever flushes never sees neither.
-        self._taken = size = min(self._batch_size, len(queue))
-        batch = [queue.popleft() for _ in range(size)]
+        with self._delivered:  # whoever flushes or counts what is left sees each span once
+            self._taken = size = min(self._batch_size, len(queue))
+            batch = [queue.popleft() for _ in range(size)]
         if not queue:
             self._bytes = 0
         elif self._bytes:
@@ -207,13 +207,14 @@ class Pipeline:
                 f"the {self.name} exporter failed: {error!r:.300}", f"export {self.name} {type(error)}"
             )
             losses = {EXPORTER_FAILED: len(batch)}
-        self.sent += len(batch) - sum(losses.values())
+        with self._delivered:
+            self._taken = 0
+            self.sent += len(batch) - sum(losses.values())
+            self.losses.update(losses)
         for reason, count in losses.items():
-            self.losses[reason] += count
             destination = self._exporter.destination if self._exporter else self.name
             topic = f"loss {self.name} {reason}"
             notices.warn(f"{_spans(count)} did not reach {destination}: {reason}", topic)
-        self._taken = 0
 
     def _too_late(self) -> bool:
         return self._deadline is not None and monotonic() >= self._deadline
@@ -265,12 +266,14 @@ class Pipeline:
             while self._queue and not self._too_late():
                 self._drain()
             detach(token)
-        left = len(self._queue) + self._taken
-        if left:
-            self.losses[NOT_SENT_AT_EXIT] += left
-        if self.losses:
-            reasons = ", ".join(f"{count} {reason}" for reason, count in self.losses.items())
-            notices.warn(f"{_spans(sum(self.losses.values()))} lost on the way to {self.name}: {reasons}")
+        with self._delivered:  # the worker may be about to give up at this very moment
+            left = len(self._queue) + self._taken
+            if left:
+                self.losses[NOT_SENT_AT_EXIT] += left
+            lost = self.losses.copy()
+        if lost:
+            reasons = ", ".join(f"{count} {reason}" for reason, count in lost.items())
+            notices.warn(f"{_spans(sum(lost.values()))} lost on the way to {self.name}: {reasons}")
         if self._exporter is not None and not (worker is not None and worker.is_alive()):
             try:
                 self._exporter.shutdown()
