@@ -11,7 +11,7 @@ import nox
 OLDEST = 9
 NEWEST = 14
 FULL = "3.11"
-"""The interpreter that runs the slow parts too."""
+"""The interpreter that runs the slow parts too, and has every library that we trace."""
 
 # Its generated classes are a reference of the wire tests; it pins an SDK from before they parted.
 JAEGER_CLASSES = "opentelemetry-exporter-jaeger-thrift==1.21.0"
@@ -43,9 +43,10 @@ def interpreters(session: nox.Session) -> None:
 
 @nox.session(python=FOUND)
 def tests(session: nox.Session) -> None:
-    """All tests on one interpreter; the slow ones on a single version."""
+    """All tests on one interpreter; the slow ones, and those of the many libraries, on a single version."""
     session.install("--quiet", "--upgrade", "pip")
-    session.install("--quiet", "--editable", ".[test]")
+    full = session.python == FULL
+    session.install("--quiet", "--editable", ".[test,libraries]" if full else ".[test]")
     session.install("--quiet", "--no-deps", JAEGER_CLASSES)
-    chosen = [] if session.python == FULL else ["-m", "not slow"]
+    chosen = [] if full else ["-m", "not slow", "--ignore", "tests/libraries"]
     session.run("python", "-m", "pytest", *chosen, *session.posargs)

@@ -1,7 +1,7 @@
 """Runs scenarios in child interpreters; started by `test_hooks.py`, and itself free of imports.
 
 `python child.py once JOB` is armed by `sitecustomize`, as programs are: libraries come after us.
-`python child.py forks MODULE...` imports libraries first, forks once for each JOB it reads, and arms late.
+`python child.py forks MODULE...` forks once for each JOB it reads, imports the library first, and arms late.
 """
 
 from __future__ import annotations
@@ -166,9 +166,10 @@ def late(job: dict[str, Any]) -> dict[str, Any]:
     sys.path[:0] = job.get("path", [])
     os.environ.update(job.get("environ", {}))
     sys.stderr = stderr = Stderr()
+    __import__(job["module"])
     work = SCENARIOS[job["module"]].work
     report: dict[str, Any] = {"plain": work(job["url"])}
-    modules = {hook.module for hook in HOOKS} | {"sqlite3.dbapi2"}
+    modules = {hook.module for hook in HOOKS if hook.module in sys.modules} | {"sqlite3.dbapi2"}
     originals = attributes(modules)
     if "broken" in job:
         break_on_purpose(job["module"], job["broken"])

@@ -1,0 +1,17 @@
+"""One unit of work for each row of the hook table, and the trace it leaves.
+
+Imported by child interpreters before anything else is: libraries are imported by the functions.
+"""
+
+from __future__ import annotations
+
+from scenarios import databases, http_clients, http_servers, opentelemetry_code, standard_library
+
+SCENARIOS = {
+    **http_servers.SCENARIOS,
+    **http_clients.SCENARIOS,
+    **databases.SCENARIOS,
+    **standard_library.SCENARIOS,
+    **opentelemetry_code.SCENARIOS,
+}
+"""By the module that a row patches."""
