@@ -32,6 +32,7 @@ def make_span(**fields: Any) -> Span:
         fields.pop("kind", SpanKind.SERVER),
         fields.pop("trace_id", TRACE_ID),
         fields.pop("span_id", SPAN_ID),
+        fields.pop("trace_flags", 1),
         fields.pop("attributes", {}),
         fields.pop("resource", RESOURCE),
         fields.pop("instrumentation_scope", SCOPE),

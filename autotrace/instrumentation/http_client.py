@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
 CLIENT = SpanKind.CLIENT
 _FIRST_ERROR_STATUS = 400
-_VERSIONS = {9: "0.9", 10: "1.0", 11: "1.1", 20: "2", 30: "3"}
+_VERSIONS: dict[int | None, str] = {9: "0.9", 10: "1.0", 11: "1.1", 20: "2", 30: "3"}
 
 _sent: ContextVar[list[int] | None] = ContextVar("autotrace-http-sent", default=None)
 
@@ -91,21 +91,6 @@ def _holds(excluded: Callable[..., bool], args: tuple[Any, ...], kwargs: dict[st
         return False
 
 
-class Request:
-    """What a library knows of a request when it sends it."""
-
-    __slots__ = ("headers", "host", "method", "port", "url")
-
-    def __init__(self, method: str, url: str, host: str, port: int | None, headers: Any) -> None:
-        self.method = method
-        self.url = url
-        """In full."""
-        self.host = host
-        self.port = port
-        self.headers = headers
-        """A mapping, or None."""
-
-
 class HttpClient:
     """Makes the client spans of one library.
 
@@ -120,6 +105,7 @@ class HttpClient:
         self._inject = patcher.propagator.inject
         self._fields = frozenset(map(str.lower, patcher.propagator.fields))
         self._methods = Methods(settings)
+        self._known = self._methods.known
         self._excluded = settings.excluded_urls(library)
         self._emit_old = settings.emit_old_http
         secret = settings.instrumentation_http_capture_headers_sanitize_fields
@@ -129,37 +115,58 @@ class HttpClient:
         self._response_headers = HeaderCapture(
             "http.response.header.", settings.instrumentation_http_capture_headers_client_response, secret
         )
+        self._captures_request = bool(self._request_headers)
+        self._captures_response = bool(self._response_headers)
 
-    def begin(self, request: Request) -> ClientExchange | None:
-        """Begin the span of one exchange; None where another layer traces it, or nobody may."""
+    def excludes(self, url: str) -> bool:
+        """Whether the operator wants no span for this URL, from any layer."""
+        return self._excluded is not None and bool(self._excluded.search(url))
+
+    def begin(
+        self, method: str, url: str, host: str, port: int | None, headers: Any = None
+    ) -> tuple[AnySpan, Context] | None:
+        """Begin the span of one exchange; None where another layer traces it, or nobody may.
+
+        Args:
+            method: As sent.
+            url: In full.
+            host: Of the peer that answers, not of a proxy before it.
+            port: Likewise.
+            headers: A mapping, for those that the operator wants captured.
+
+        Returns:
+            The span, and a context that carries it and in which the layers below stand down.
+        """
         context = current()
         if context and (context.get(SUPPRESS_KEY) or context.get(SUPPRESS_HTTP_KEY)):
             return None
-        if self._excluded is not None and self._excluded.search(request.url):
+        if self._excluded is not None and self._excluded.search(url):
             return None
         span: AnySpan = self._tracer.start(
-            self._methods.known.get(request.method, "HTTP"), CLIENT, {}, context, self._describe, request
+            self._known.get(method, "HTTP"),
+            CLIENT,
+            {},
+            context,
+            self._describe,
+            (method, url, host, port, headers),
         )
-        return ClientExchange(self, span, Context({**context, SPAN_KEY: span, SUPPRESS_HTTP_KEY: True}))
+        return span, Context({**context, SPAN_KEY: span, SUPPRESS_HTTP_KEY: True})
 
-    def _describe(self, request: Request) -> dict[str, Any]:
-        attributes: dict[str, Any] = {
-            URL_FULL: redact_url(request.url),
-            SERVER_ADDRESS: request.host,
-        }
-        method = request.method
-        attributes[HTTP_REQUEST_METHOD] = self._methods.known.get(method) or (
+    def _describe(self, request: tuple[str, str, str, int | None, Any]) -> dict[str, Any]:
+        method, url, host, port, headers = request
+        attributes: dict[str, Any] = {URL_FULL: redact_url(url), SERVER_ADDRESS: host}
+        attributes[HTTP_REQUEST_METHOD] = self._known.get(method) or (
             self._methods.describe_unknown(method, attributes)
         )
-        if request.port is not None:
-            attributes[SERVER_PORT] = request.port
+        if port is not None:
+            attributes[SERVER_PORT] = port
         sent = _sent.get()
         if sent is not None:
             if sent[0]:
                 attributes[HTTP_REQUEST_RESEND_COUNT] = sent[0]
             sent[0] += 1
-        if self._request_headers and request.headers is not None:
-            self._request_headers.capture(request.headers.items(), attributes)
+        if self._captures_request and headers is not None:
+            self._request_headers.capture(headers.items(), attributes)
         return attributes
 
     def propagate(self, headers: Any, context: Context) -> Any:
@@ -179,77 +186,57 @@ class HttpClient:
         """Write the trace into a carrier that is nobody else's."""
         self._inject(carrier, context)
 
-    def finish(
-        self,
-        span: AnySpan,
-        status: int | None,
-        version: int | None,
-        error: BaseException | None,
-        headers: Iterable[tuple[str, str]] | None,
-    ) -> None:
-        """Record how the exchange ended, and end its span. Never raises."""
+    def succeed(self, span: AnySpan, response: Any) -> None:
+        """The response's head is here: end the span. Never raises.
+
+        Args:
+            span: From `begin`.
+            response: With `status`, `version` and `headers`, as most libraries name them.
+        """
         if type(span) is not Span:
             return
         try:
-            attributes = span._attributes  # noqa: SLF001 - the span is ours, and these attributes are trusted
-            if isinstance(error, Exception):
-                span.fail(error)
-            if status is not None:
-                attributes[HTTP_RESPONSE_STATUS_CODE] = status
-                if status >= _FIRST_ERROR_STATUS:
-                    attributes[ERROR_TYPE] = str(status)
-                    span.status_code = ERROR
-            protocol = _VERSIONS.get(version or 0)
-            if protocol is not None:
-                attributes[NETWORK_PROTOCOL_VERSION] = protocol
-            if headers is not None and self._response_headers:
-                self._response_headers.capture(headers, attributes)
-            if self._emit_old:
-                semconv.add_old_http_client(attributes)
-        except Exception as problem:
-            absorbed(problem)
-        span.end()
-
-
-class ClientExchange:
-    """A request that has been sent, or is about to be."""
-
-    __slots__ = ("_client", "_token", "context", "span")
-
-    def __init__(self, client: HttpClient, span: AnySpan, context: Context) -> None:
-        self._client = client
-        self.span = span
-        self.context = context
-        """In which the layers below stand down; carries the span."""
-        self._token: Any = None
-
-    def headers(self, headers: Any) -> Any:
-        """A copy of `headers` that carries the trace."""
-        return self._client.propagate(headers, self.context)
-
-    def enter(self) -> None:
-        """Make the exchange current; for layers that see its whole length in one call."""
-        self._token = attach(self.context)
-
-    def leave(self) -> None:
-        """Restore what was current before `enter`."""
-        detach(self._token)
-
-    def succeed(self, response: Any) -> None:
-        """The response's head is here. Reads `status`, `version` and `headers` of any usual response."""
-        try:
-            headers = response.headers
-            self._client.finish(
-                self.span,
+            self.finish(
+                span,
                 response.status,
                 response.version,
-                None,
-                headers.items() if headers is not None else None,
+                response.headers.items() if self._captures_response else None,
             )
         except Exception as error:
             absorbed(error)
 
-    def fail(self, error: BaseException | None) -> None:
-        """No response will come. Never raises: `error` has to come out."""
+    def fail(self, span: AnySpan, error: BaseException | None) -> None:
+        """No response will come: end the span. Never raises, as `error` has to come out."""
+        if type(span) is not Span:
+            return
         with guard:
-            self._client.finish(self.span, None, None, error, None)
+            if isinstance(error, Exception):
+                span.fail(error)
+            if self._emit_old:
+                semconv.add_old_http_client(span._attributes)  # noqa: SLF001 - as in `finish`
+            span.end()
+
+    def finish(
+        self, span: Span, status: int, version: int | None, headers: Iterable[tuple[str, str]] | None = None
+    ) -> None:
+        """Record how the exchange ended, and end its span.
+
+        Args:
+            span: From `begin`, recording.
+            status: Of the response.
+            version: Of HTTP, as 11 or 20; 0 or None when the library does not tell.
+            headers: Of the response, when some are to be captured.
+        """
+        attributes = span._attributes  # noqa: SLF001 - the span is ours, and these attributes are trusted
+        attributes[HTTP_RESPONSE_STATUS_CODE] = status
+        if status >= _FIRST_ERROR_STATUS:
+            attributes[ERROR_TYPE] = str(status)
+            span.status_code = ERROR
+        protocol = _VERSIONS.get(version)
+        if protocol is not None:
+            attributes[NETWORK_PROTOCOL_VERSION] = protocol
+        if headers is not None:
+            self._response_headers.capture(headers, attributes)
+        if self._emit_old:
+            semconv.add_old_http_client(attributes)
+        span.end()

@@ -1,9 +1,12 @@
 """Client spans for `http.client`, the innermost layer: for programs that use it bare or by urllib.
 
 Patched: `HTTPConnection.putrequest`, `endheaders` and `getresponse`, the three steps of an exchange,
-which `request` and subclasses go through. Between them the application's code runs, so the span is
+which `request` and subclasses go through, and `close`, for a response that nobody asks for. Between them the application's code runs, so the span is
 kept on the connection and is not current. It begins with `endheaders`, when the request is complete
 and the connection may have to be made.
+
+A layer above that makes the span itself leaves its context on the connection (`ABOVE`): no span is
+made here then, only the trace headers are written.
 """
 
 from __future__ import annotations
@@ -11,54 +14,73 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from autotrace.instrumentation.http_client import HttpClient, Request
+from autotrace.instrumentation.http_client import HttpClient
 from autotrace.patching.guard import absorbed, guard
+from autotrace.patching.patcher import MARK
 from autotrace.tracing.context import SUPPRESS_HTTP_KEY, SUPPRESS_KEY, current
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
 
-    from autotrace.instrumentation.http_client import ClientExchange
     from autotrace.patching.patcher import Patcher
 
     Function = Callable[..., Any]
 
+ABOVE = "_autotrace_above"
+"""The connection's attribute for the context of a layer above; None when the request is not to be traced."""
+
 _STATE = "_autotrace_exchange"
+"""For an exchange of this layer: the request line, then the span."""
+
+
+def writes_headers(connection: Any) -> bool:
+    """Whether this connection is one of ours to write trace headers on."""
+    return getattr(getattr(type(connection), "endheaders", None), MARK, False)
 
 
 class _Headers:
     """The headers a connection has buffered, as the carrier that a trace is written into."""
+
+    __slots__ = ("_connection",)
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
 
     def __setitem__(self, name: str, value: str) -> None:
         """Send a header once: one of that name which the application has put is taken back."""
+        connection = self._connection
         mark = name.lower().encode("latin-1") + b":"
-        buffered = self._connection._buffer  # noqa: SLF001 - `putheader` only appends
-        buffered[1:] = [line for line in buffered[1:] if not line.lower().startswith(mark)]
-        self._connection.putheader(name, value)
+        buffered = connection._buffer  # noqa: SLF001 - `putheader` only appends
+        if mark in b"\n".join(buffered).lower():
+            buffered[1:] = [line for line in buffered[1:] if not line.lower().startswith(mark)]
+        if value.isascii() and value.isprintable():
+            buffered.append(f"{name}: {value}".encode("ascii"))
+        else:
+            connection.putheader(name, value)
 
 
 def install(module: ModuleType, patcher: Patcher) -> None:
     """Patch `http.client`."""
     client = HttpClient(patcher, "http_client")
-    patcher.replace(module, "HTTPConnection.putrequest", partial(_begin_request, patcher))
+    patcher.replace(module, "HTTPConnection.putrequest", partial(_begin_request, client, patcher))
     patcher.replace(module, "HTTPConnection.endheaders", partial(_send_headers, client))
-    patcher.replace(module, "HTTPConnection.getresponse", _get_response)
+    patcher.replace(module, "HTTPConnection.getresponse", partial(_get_response, client))
+    patcher.replace(module, "HTTPConnection.close", partial(_close, client))
 
 
-def _begin_request(patcher: Patcher, original: Function) -> Function:
+def _begin_request(client: HttpClient, patcher: Patcher, original: Function) -> Function:
     def putrequest(self: Any, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
-        # A previous exchange whose response was never asked for ends here.
-        _abandon(self)
+        state = self.__dict__
+        if ABOVE in state:
+            return original(self, method, url, *args, **kwargs)
+        _abandon(client, state)
         result = original(self, method, url, *args, **kwargs)
         context = current()
         if patcher.enabled and not (
             context and (context.get(SUPPRESS_KEY) or context.get(SUPPRESS_HTTP_KEY))
         ):
-            self.__dict__[_STATE] = (method, url)
+            state[_STATE] = (method, url)
         return result
 
     return putrequest
@@ -66,52 +88,70 @@ def _begin_request(patcher: Patcher, original: Function) -> Function:
 
 def _send_headers(client: HttpClient, original: Function) -> Function:
     def endheaders(self: Any, *args: Any, **kwargs: Any) -> Any:
-        line = self.__dict__.pop(_STATE, None)
-        exchange: ClientExchange | None = None
-        if type(line) is tuple:
+        state = self.__dict__
+        if ABOVE in state:
             try:
-                exchange = client.begin(_request(self, line[0], line[1]))
-                if exchange is not None:
-                    client.inject(_Headers(self), exchange.context)
+                if state[ABOVE] is not None:
+                    client.inject(_Headers(self), state[ABOVE])
             except Exception as error:
                 absorbed(error)
-        if exchange is None:
+            return original(self, *args, **kwargs)
+        line = state.pop(_STATE, None)
+        span: Any = None
+        if type(line) is tuple:
+            try:
+                begun = client.begin(*_request(self, *line))
+                if begun is not None:
+                    span, context = begun
+                    client.inject(_Headers(self), context)
+            except Exception as error:
+                absorbed(error)
+        if span is None:
             return original(self, *args, **kwargs)
         try:
             result = original(self, *args, **kwargs)
         except BaseException as error:
-            exchange.fail(error)
+            client.fail(span, error)
             raise
-        self.__dict__[_STATE] = exchange
+        state[_STATE] = span
         return result
 
     return endheaders
 
 
-def _get_response(original: Function) -> Function:
+def _get_response(client: HttpClient, original: Function) -> Function:
     def getresponse(self: Any, *args: Any, **kwargs: Any) -> Any:
-        exchange = self.__dict__.pop(_STATE, None)
-        if exchange is None or type(exchange) is tuple:
+        span = self.__dict__.pop(_STATE, None)
+        if span is None or type(span) is tuple:
             return original(self, *args, **kwargs)
         try:
             response = original(self, *args, **kwargs)
         except BaseException as error:
-            exchange.fail(error)
+            client.fail(span, error)
             raise
-        exchange.succeed(response)
+        client.succeed(span, response)
         return response
 
     return getresponse
 
 
-def _abandon(connection: Any) -> None:
-    exchange = connection.__dict__.pop(_STATE, None)
-    if exchange is not None and type(exchange) is not tuple:
-        with guard:
-            exchange.fail(None)
+def _close(client: HttpClient, original: Function) -> Function:
+    def close(self: Any) -> Any:
+        _abandon(client, self.__dict__)
+        return original(self)
+
+    return close
 
 
-def _request(connection: Any, method: str, url: str) -> Request:
+def _abandon(client: HttpClient, state: dict[str, Any]) -> None:
+    """End the span of an exchange whose response nobody has asked for."""
+    span = state.pop(_STATE, None)
+    if span is not None and type(span) is not tuple:
+        client.fail(span, None)
+
+
+def _request(connection: Any, method: str, url: str) -> tuple[str, str, str, int]:
+    """Method, URL in full, host and port."""
     scheme = "https" if connection.default_port == 443 else "http"  # noqa: PLR2004 - as the class says
     host = connection._tunnel_host or connection.host  # noqa: SLF001 - the peer behind a proxy
     port = (connection._tunnel_port if connection._tunnel_host else None) or connection.port  # noqa: SLF001
@@ -122,4 +162,4 @@ def _request(connection: Any, method: str, url: str) -> Request:
             if port == connection.default_port
             else f"{scheme}://{address}:{port}{url}"
         )
-    return Request(method, url, host, port, None)
+    return method, url, host, port

@@ -4,6 +4,10 @@ Patched: `HTTPConnectionPool._make_request`, which sends one request on one conn
 client library sits on top. `urlopen` of pool and manager around it call themselves for retries and
 redirects, and are patched only to count them. `_make_request` is private, but has been there with the
 same first arguments from 1.x on; `urlopen`, the public door, would nest each retry in the one before.
+
+The trace headers are written by `http.client` below, as the last ones, so that the application's
+mapping need not be copied; where that is not patched, or the connection is of another kind, a copy
+carries them.
 """
 
 from __future__ import annotations
@@ -11,14 +15,16 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from autotrace.instrumentation.http_client import HttpClient, Request, counted
+from autotrace.instrumentation.http import split_host
+from autotrace.instrumentation.http_client import HttpClient, counted
+from autotrace.instrumentation.http_dot_client import ABOVE, writes_headers
 from autotrace.patching.guard import absorbed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
 
-    from autotrace.instrumentation.http_client import ClientExchange
+    from autotrace.instrumentation.http_server import AnySpan
     from autotrace.patching.patcher import Patcher
 
     Function = Callable[..., Any]
@@ -30,27 +36,36 @@ def install(module: ModuleType, patcher: Patcher) -> None:
 
     def observe(original: Function) -> Function:
         def _make_request(self: Any, conn: Any, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
-            exchange: ClientExchange | None = None
+            span: AnySpan | None = None
             if patcher.enabled:
                 try:
-                    request = _request(self, method, url, args, kwargs)
-                    exchange = client.begin(request)
-                    if exchange is not None:
-                        args, kwargs = _with_headers(exchange.headers(request.headers), args, kwargs)
-                        exchange.enter()
+                    address, host, port = _target(self, url)
+                    headers = _headers(self, args, kwargs)
+                    begun = client.begin(method, address, host, port, headers)
+                    below = writes_headers(conn)
+                    if begun is not None:
+                        span, context = begun
+                        if below:
+                            conn.__dict__[ABOVE] = context
+                        else:
+                            args, kwargs = _with_headers(client.propagate(headers, context), args, kwargs)
+                    elif below and client.excludes(address):
+                        conn.__dict__[ABOVE] = None
                 except Exception as error:
                     absorbed(error)
-                    exchange = None
-            if exchange is None:
-                return original(self, conn, method, url, *args, **kwargs)
+            if span is None:
+                try:
+                    return original(self, conn, method, url, *args, **kwargs)
+                finally:
+                    _let_go(conn)
             try:
                 response = original(self, conn, method, url, *args, **kwargs)
             except BaseException as error:
-                exchange.leave()
-                exchange.fail(error)
+                _let_go(conn)
+                client.fail(span, error)
                 raise
-            exchange.leave()
-            exchange.succeed(response)
+            _let_go(conn)
+            client.succeed(span, response)
             return response
 
         return _make_request
@@ -64,16 +79,23 @@ def install_manager(module: ModuleType, patcher: Patcher) -> None:
     patcher.replace(module, "PoolManager.urlopen", partial(counted, patcher=patcher))
 
 
-def _request(pool: Any, method: str, url: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Request:
+def _target(pool: Any, url: str) -> tuple[str, str, int | None]:
+    """The URL in full, and the host and port that it names."""
     host, port, scheme = pool.host, pool.port, pool.scheme
-    if not url.startswith("http"):  # through a proxy it is absolute
-        default = port is None or port == (443 if scheme == "https" else 80)
-        address = f"[{host}]" if ":" in host and host[0] != "[" else host
-        url = f"{scheme}://{address}{url}" if default else f"{scheme}://{address}:{port}{url}"
+    if url.startswith(("http://", "https://")):  # to a proxy it is absolute
+        scheme, _, rest = url.partition("://")
+        return url, *split_host(rest.partition("/")[0].rpartition("@")[2], scheme)
+    address = f"[{host}]" if ":" in host and host[0] != "[" else host
+    if port is None or port == (443 if scheme == "https" else 80):
+        return f"{scheme}://{address}{url}", host, port
+    return f"{scheme}://{address}:{port}{url}", host, port
+
+
+def _headers(pool: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     headers = kwargs.get("headers")
     if headers is None and len(args) > 1:
         headers = args[1]  # 2.x: body, headers
-    return Request(method, url, host, port, headers if headers is not None else pool.headers)
+    return headers if headers is not None else pool.headers
 
 
 def _with_headers(
@@ -82,3 +104,9 @@ def _with_headers(
     if "headers" not in kwargs and len(args) > 1:
         return (args[0], headers, *args[2:]), kwargs
     return args, {**kwargs, "headers": headers}
+
+
+def _let_go(connection: Any) -> None:
+    """The connection goes back to its pool, for whomever comes next."""
+    if ABOVE in connection.__dict__:
+        del connection.__dict__[ABOVE]

@@ -25,7 +25,9 @@ _LONG: Final = 256
 """Length from which a value is weighed; shorter ones are bounded by their count."""
 
 
-def bounded(given: Mapping[str, Any] | None, count: int | None, length: int | None) -> tuple[Attributes, int]:
+def bounded(
+    given: Mapping[str, Any] | None, count: int | None, length: int | None
+) -> tuple[Attributes, int, int]:
     """Copy `given` within the limits.
 
     Args:
@@ -34,24 +36,31 @@ def bounded(given: Mapping[str, Any] | None, count: int | None, length: int | No
         length: Characters of a string and bytes of a byte string to keep; None for no limit.
 
     Returns:
-        The clean attributes, and how many were dropped.
+        The clean attributes, how many were dropped, and the bytes of the long values among them.
     """
+    if not given:
+        return {}, 0, 0
+    dropped = weight = 0
+    if type(given) is dict and length is None and (count is None or len(given) <= count):
+        for key, value in given.items():
+            kind = type(value)
+            if kind is str:
+                if len(value) > _LONG:
+                    weight += len(value)
+            elif kind not in _WEIGHTLESS:
+                break
+            if type(key) is not str or not key:
+                break
+        else:
+            return given.copy(), 0, weight  # the usual case: nothing to clean
     kept: Attributes = {}
-    dropped = 0
-    if given:
-        if type(given) is dict and length is None and (count is None or len(given) <= count):
-            for key, value in given.items():
-                if type(value) not in _SCALARS or type(key) is not str or not key:
-                    break
-            else:
-                return given.copy(), 0  # the usual case: nothing to clean
-        try:
-            for key, value in given.items():
-                if not put(kept, key, value, count, length):
-                    dropped += 1
-        except Exception as error:
-            notices.warn(f"{type(given).__name__} cannot be read as attributes: {error!r:.100}", "attributes")
-    return kept, dropped
+    try:
+        for key, value in given.items():
+            if not put(kept, key, value, count, length):
+                dropped += 1
+    except Exception as error:
+        notices.warn(f"{type(given).__name__} cannot be read as attributes: {error!r:.100}", "attributes")
+    return kept, dropped, _weigh(kept)
 
 
 def put(attributes: Attributes, key: str, value: Any, count: int | None, length: int | None) -> bool:
@@ -117,7 +126,7 @@ def _has_text(value: Any) -> bool:
     return kind.__str__ is not object.__str__ or kind.__repr__ is not object.__repr__
 
 
-def weigh(attributes: Attributes) -> int:
+def _weigh(attributes: Attributes) -> int:
     """Bytes of the long values in `attributes`, roughly."""
     weight = 0
     for value in attributes.values():
@@ -138,5 +147,5 @@ def weigh_value(value: Any) -> int:
     if kind is tuple or kind is list:
         return 8 * len(value) + sum(map(weigh_value, value))
     if kind is dict:
-        return 64 * len(value) + weigh(value)
+        return 64 * len(value) + _weigh(value)
     return 0

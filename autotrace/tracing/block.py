@@ -43,8 +43,11 @@ class SpanBlock:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        detach(self._token)
         span = self._span
+        was = current()
+        detach(self._token)
+        if was.get(SPAN_KEY) is not span:
+            _stay_out_of_what_is_over(was)
         if error is not None and span.is_recording():
             record_outcome(span, error, self._arguments[6], self._arguments[7])
         if self._end_on_exit:
@@ -70,3 +73,13 @@ class SpanBlock:
                     return function(*args, **kwargs)
 
         return call  # type: ignore[return-value]  # functools.wraps keeps the signature
+
+
+def _stay_out_of_what_is_over(was: Context) -> None:
+    """After a block that was left late, as that of a generator which is closed in a later request.
+
+    What was current when it was entered must not come back where it has ended since.
+    """
+    back: Any = current().get(SPAN_KEY)
+    if back is not None and not back.is_recording():
+        attach(was)

@@ -6,16 +6,16 @@ same ids in every process. A forked child draws from a new seed.
 
 from __future__ import annotations
 
-import os
 from random import Random
 from typing import TYPE_CHECKING, Protocol
+
+from autotrace import forks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _random = Random()  # noqa: S311 - ids need to be distinct, not secret
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_random.seed)
+forks.in_child(_random.seed)
 
 getrandbits: Callable[[int], int] = _random.getrandbits
 """One C call."""

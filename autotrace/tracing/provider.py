@@ -5,8 +5,6 @@ Spec: https://opentelemetry.io/docs/specs/otel/trace/sdk/#tracer-provider
 
 from __future__ import annotations
 
-import os
-import weakref
 from functools import partial
 from threading import Lock
 from time import monotonic
@@ -14,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry import trace
 
-from autotrace import notices
+from autotrace import forks, notices
 from autotrace.tracing.attributes import bounded
 from autotrace.tracing.ids import getrandbits
 from autotrace.tracing.limits import Limits
@@ -70,14 +68,14 @@ class TracerProvider(trace.TracerProvider):
         self.id_generator = id_generator
         self._sink = sink
         self.resource_after_fork: Callable[[], Resource] | None = None
+        self.at_exit: Callable[[], None] | None = None
+        """What `atexit` calls, for ways out that pass it by."""
         self._flush: Callable[[float], bool] | None = None
         self._tracers: dict[Scope, Tracer] = {}
         self._lock = Lock()
         self._choose_id_source()
-        self._choose_end()
-        if hasattr(os, "register_at_fork"):
-            afresh = weakref.WeakMethod(self._start_afresh)
-            os.register_at_fork(after_in_child=lambda: (method := afresh()) and method())
+        self._choose_ways()
+        forks.in_child(self._start_afresh)
 
     def _start_afresh(self) -> None:
         """After a fork: another thread may have held the lock, and the process has another identity."""
@@ -100,10 +98,12 @@ class TracerProvider(trace.TracerProvider):
             is_random = getattr(generator, "is_trace_id_random", None)
             self.random_flag = RANDOM if is_random is not None and is_random() else 0
 
-    def _choose_end(self) -> None:
-        """Pick the shortest way out of a span; each span remembers it from its start."""
+    def _choose_ways(self) -> None:
+        """Pick the shortest way into a span and out of it; each remembers the latter from its start."""
         limits = self.limits
         checked = limits.attribute_length is not None or limits.attributes < Limits().attributes
+        self.children_follow = self.sampler.follows_parent and not self.processors
+        """Whether a child of a span of ours needs nobody asked and nobody told."""
         self.on_end: Callable[[Span], None] = self._sink
         self.on_end_unsampled: Callable[[Span], None] = _nowhere
         if checked or self.processors:
@@ -113,7 +113,7 @@ class TracerProvider(trace.TracerProvider):
         """The long way: limits on what instrumentation handed over unchecked, then processors."""
         limits = self.limits
         if limits.attribute_length is not None or len(span._attributes) > limits.attributes:  # noqa: SLF001
-            kept, dropped = bounded(span._attributes, limits.attributes, limits.attribute_length)  # noqa: SLF001
+            kept, dropped, _weight = bounded(span._attributes, limits.attributes, limits.attribute_length)  # noqa: SLF001
             span._attributes = kept  # noqa: SLF001
             span.dropped_attributes += dropped
         for processor in self.processors:
@@ -172,7 +172,7 @@ class TracerProvider(trace.TracerProvider):
         """Add a processor of the SDK's protocol; it sees spans that start after this call."""
         with self._lock:
             self.processors += (span_processor,)
-            self._choose_end()
+            self._choose_ways()
 
     def flush_with(self, flush: Callable[[float], bool]) -> None:
         """Say how to wait for what the sink took: `flush(seconds)` tells whether all is sent."""

@@ -19,7 +19,7 @@ from opentelemetry import trace
 from opentelemetry.trace import SpanContext, Status, StatusCode, TraceFlags
 
 from autotrace import notices
-from autotrace.tracing.attributes import bounded, put, weigh, weigh_value
+from autotrace.tracing.attributes import bounded, put, weigh_value
 from autotrace.tracing.exceptions import exception_attributes, exception_message, exception_type
 
 if TYPE_CHECKING:
@@ -135,6 +135,7 @@ class Span(trace.Span):
         kind: SpanKind,
         trace_id: int,
         span_id: int,
+        trace_flags: int,
         attributes: Attributes,
         resource: Resource,
         scope: Scope,
@@ -146,6 +147,7 @@ class Span(trace.Span):
         self.kind = kind
         self.trace_id = trace_id
         self.span_id = span_id
+        self.trace_flags = trace_flags
         self._attributes = attributes
         self.resource = resource
         self.instrumentation_scope = scope
@@ -154,7 +156,6 @@ class Span(trace.Span):
         self.parent_id = 0
         self.parent_is_remote = False
         self.parent_flags = 0
-        self.trace_flags = SAMPLED
         self.trace_state = None
         self.status_code = UNSET
         self.status_description = None
@@ -217,9 +218,9 @@ class Span(trace.Span):
         if len(self._events) >= limits.events:
             self.dropped_events += 1
             return
-        kept, dropped = bounded(attributes, limits.event_attributes, limits.member_length)
+        kept, dropped, weight = bounded(attributes, limits.event_attributes, limits.member_length)
         self._events.append(Event(name, time_ns() if timestamp is None else timestamp, kept, dropped))
-        self.weight += weigh(kept)
+        self.weight += weight
 
     def add_link(self, context: SpanContext | None, attributes: Mapping[str, Any] | None = None) -> None:
         """Link to another span; an invalid context counts only with attributes or tracestate."""
@@ -236,9 +237,9 @@ class Span(trace.Span):
         if len(self._links) >= limits.links:
             self.dropped_links += 1
             return
-        kept, dropped = bounded(attributes, limits.link_attributes, limits.member_length)
+        kept, dropped, weight = bounded(attributes, limits.link_attributes, limits.member_length)
         self._links.append(Link(context, kept, dropped))
-        self.weight += weigh(kept)
+        self.weight += weight
 
     def update_name(self, name: str) -> None:
         """Rename the span; sampling has happened already."""

@@ -15,9 +15,9 @@ from opentelemetry import trace
 from opentelemetry.trace import INVALID_SPAN, NonRecordingSpan, SpanKind
 
 from autotrace import notices
-from autotrace.tracing.attributes import bounded, weigh
+from autotrace.tracing.attributes import bounded
 from autotrace.tracing.block import SpanBlock
-from autotrace.tracing.context import SPAN_KEY, current, suppressed
+from autotrace.tracing.context import SPAN_KEY, SUPPRESS_KEY, current
 from autotrace.tracing.remote import DECISION_KEY, ROOT_ATTRIBUTES_KEY, RemoteSpan
 from autotrace.tracing.span import RANDOM, SAMPLED, Span
 from autotrace.tracing.unsampled import UnsampledSpan
@@ -74,6 +74,29 @@ class Tracer(trace.Tracer):
         """
         provider = self.provider
         parent: Any = context.get(SPAN_KEY) if context else None
+        if type(parent) is Span and provider.children_follow and not links:
+            # The usual span: all that is left to decide has been decided with its parent.
+            flags = parent.trace_flags
+            if not flags & SAMPLED:
+                return UnsampledSpan(parent.trace_id, provider.new_span_id(), flags, parent.trace_state)
+            span = Span(
+                name,
+                kind,
+                parent.trace_id,
+                provider.new_span_id(),
+                flags,
+                attributes if describe is None else describe(subject),
+                provider.resource,
+                self.scope,
+                provider.limits,
+                provider.on_end,
+                start_time,
+            )
+            span.parent_id = parent.span_id
+            span.parent_flags = flags
+            if parent.trace_state is not None:
+                span.trace_state = parent.trace_state
+            return span
         if type(parent) not in _OURS:
             parent = self._parent_elsewhere(parent, kind)
 
@@ -121,6 +144,7 @@ class Tracer(trace.Tracer):
             kind,
             trace_id,
             provider.new_span_id(),
+            flags | SAMPLED if sampled else flags,
             attributes if describe is None else describe(subject),
             provider.resource,
             self.scope,
@@ -128,7 +152,6 @@ class Tracer(trace.Tracer):
             provider.on_end if sampled else provider.on_end_unsampled,
             start_time,
         )
-        span.trace_flags = flags | SAMPLED if sampled else flags
         if trace_state is not None:
             span.trace_state = trace_state
         if parent is not None:
@@ -157,7 +180,7 @@ class Tracer(trace.Tracer):
 
     def start_leaf(self, name: str, kind: SpanKind, attributes: Attributes, context: Context) -> Span | None:
         """Begin a span that nothing can be the child of; None where there is nothing to record."""
-        if context and suppressed(context):
+        if context and SUPPRESS_KEY in context and context[SUPPRESS_KEY]:
             return None
         span = self.start(name, kind, attributes, context)
         return span if type(span) is Span else None
@@ -183,7 +206,7 @@ class Tracer(trace.Tracer):
         if context is None:
             context = current()
         limits = self.provider.limits
-        kept, dropped = bounded(attributes, limits.attributes, limits.attribute_length)
+        kept, dropped, weight = bounded(attributes, limits.attributes, limits.attribute_length)
         try:
             span = self.start(name, kind, kept, context, None, None, links or (), start_time)
         except Exception as error:  # links that are none, a sampler that fails
@@ -192,8 +215,7 @@ class Tracer(trace.Tracer):
         if type(span) is not Span:
             return span
         span.dropped_attributes += dropped  # a processor may have added to it already
-        if kept:
-            span.weight += weigh(kept)
+        span.weight += weight
         span._record_exception = record_exception  # noqa: SLF001
         span._set_status_on_exception = set_status_on_exception  # noqa: SLF001
         return span
