@@ -8,8 +8,8 @@ import os
 import sys
 
 
-def _chain(own_directory):
-    # type: (str) -> None
+def _chain():
+    # type: () -> None
     """Run the program's own `sitecustomize`, which this one hides; it takes this one's place.
 
     What it raises is raised here too: the interpreter reports it as it would without us. Where there is
@@ -19,9 +19,7 @@ def _chain(own_directory):
     from _frozen_importlib import module_from_spec  # noqa: PLC0415
     from _frozen_importlib_external import PathFinder  # noqa: PLC0415
 
-    path = [entry for entry in sys.path if _real(entry) != own_directory]
-    sys.path[:] = path
-    spec = PathFinder.find_spec("sitecustomize", path)
+    spec = PathFinder.find_spec("sitecustomize", sys.path)
     if spec is None or spec.origin is None or spec.loader is None:  # nothing, or a namespace without code
         raise ImportError("No module named 'sitecustomize'", name="sitecustomize")
     module = module_from_spec(spec)
@@ -34,35 +32,60 @@ def _real(path):
     return os.path.realpath(path or os.curdir)
 
 
-def _arm(own_directory):
-    # type: (str) -> None
-    parent = os.path.dirname(own_directory)
-    # In a checkout the package lies beside this directory, in a wheel around it.
-    root = parent if os.path.isdir(os.path.join(parent, "autotrace")) else os.path.dirname(parent)
+def _home(directory):
+    # type: (str) -> str
+    """The directory that holds the package: beside this one in a checkout, else around it."""
+    home = os.path.dirname(directory)
+    while not os.path.isdir(os.path.join(home, "autotrace")) and home != os.path.dirname(home):
+        home = os.path.dirname(home)
+    return home
+
+
+def _arm(home, is_payload):
+    # type: (str, bool) -> None
     try:
         try:
             import autotrace.bootstrap as bootstrap  # noqa: PLC0415, PLR0402
         except ImportError:
             # Another interpreter than the one autotrace is installed for. At the end of the path:
             # what the program has wins, what it lacks comes from us.
-            sys.path.append(root)
-            import autotrace.bootstrap as bootstrap  # noqa: PLC0415, PLR0402
+            sys.path.append(home)
+            try:
+                import autotrace.bootstrap as bootstrap  # noqa: PLC0415, PLR0402
+            finally:
+                if is_payload:  # imported once, a package finds its parts without the path
+                    sys.path.remove(home)
         bootstrap.arm()
     except Exception as error:
-        sys.stderr.write("autotrace: could not start, the program runs untraced: %r\n" % (error,))
+        _say("could not start, the program runs untraced: %r" % (error,))
+
+
+def _say(text):
+    # type: (str) -> None
+    """For the operator, who asked for the program at the top, and not for what that starts."""
+    if "_AUTOTRACE_ARMED" not in os.environ:
+        sys.stderr.write("autotrace: %s\n" % (text,))
 
 
 def _main():
     # type: () -> None
     own_directory = _real(os.path.dirname(__file__))
+    home = _home(own_directory)
+    is_payload = os.path.isfile(os.path.join(home, "AUTOTRACE-PAYLOAD"))
+    # OpenTelemetry's operator puts all of a payload on the path, and before the program's packages.
+    ours = (own_directory, home) if is_payload else (own_directory,)
+    sys.path[:] = [entry for entry in sys.path if _real(entry) not in ours]
     try:
-        if sys.version_info >= (3,):
-            _chain(own_directory)
+        if sys.version_info >= (3, 5):
+            _chain()
+        else:
+            own = sys.modules.pop(__name__)  # noqa: F841 - without a reference its globals would be gone
+            import sitecustomize  # noqa: F401, PLC0415
     finally:
         if sys.version_info < (3, 9):
-            sys.stderr.write("autotrace: needs Python 3.9 or newer, this program runs untraced\n")
+            _say("needs Python 3.9 or newer, this program runs untraced")
         else:
-            _arm(own_directory)
+            _arm(home, is_payload)
 
 
 _main()

@@ -51,4 +51,4 @@ def take(number: int):
 
 if __name__ == "__main__":
     set_up()
-    app.run(port=int(os.environ.get("PORT", "5001")))
+    app.run(os.environ.get("HOST", "127.0.0.1"), int(os.environ.get("PORT", "5001")))
