@@ -29,6 +29,15 @@ _SHEBANG_LENGTH: Final = 256
 """Bytes of a script that Linux looks at."""
 
 
+class CommandError(Exception):
+    """A command that cannot be run; the text says why."""
+
+    def __init__(self, reason: str, code: int) -> None:
+        super().__init__(reason)
+        self.code = code
+        """What a shell would end with."""
+
+
 def main() -> None:
     """The console script: ends or replaces the process."""
     environ = dict(os.environ)
@@ -37,7 +46,10 @@ def main() -> None:
         command = _take_options(command, environ)
     if not command:
         raise _refusal(USAGE, _MISUSED)
-    path = _find(command[0], environ.get("PATH", os.defpath))
+    try:
+        path = find(command[0], environ.get("PATH", os.defpath))
+    except CommandError as error:
+        raise _refusal(f"autotrace-run: {error}", error.code) from None
     if settings.switched_off(environ) is None:
         _let_in(path, command, environ)
     _become(path, command, environ)
@@ -85,12 +97,16 @@ def _take_options(arguments: list[str], environ: dict[str, str]) -> list[str]:
     return line.command
 
 
-def _find(name: str, search_path: str) -> str:
-    """Find a command as a shell does, or end with its exit code."""
+def find(name: str, search_path: str) -> str:
+    """Find a command as a shell does.
+
+    Raises:
+        CommandError: There is none, or it must not be executed.
+    """
     if "/" in name:
         candidates = [name]
         if os.path.isdir(name):
-            raise _refusal(f"autotrace-run: {name}: is a directory", _NOT_EXECUTABLE)
+            raise CommandError(f"{name}: is a directory", _NOT_EXECUTABLE)
     else:
         candidates = [os.path.join(directory or ".", name) for directory in search_path.split(os.pathsep)]
     files = [candidate for candidate in candidates if os.path.isfile(candidate)]
@@ -100,8 +116,8 @@ def _find(name: str, search_path: str) -> str:
     is_script = name.endswith(".py") and os.path.isfile(name)
     hint = f"; did you mean: autotrace-run python {name}" if is_script else ""
     if files:
-        raise _refusal(f"autotrace-run: {name}: permission denied{hint}", _NOT_EXECUTABLE)
-    raise _refusal(f"autotrace-run: {name}: command not found{hint}", _NOT_FOUND)
+        raise CommandError(f"{name}: permission denied{hint}", _NOT_EXECUTABLE)
+    raise CommandError(f"{name}: command not found{hint}", _NOT_FOUND)
 
 
 def _let_in(path: str, command: list[str], environ: dict[str, str]) -> None:
@@ -111,18 +127,19 @@ def _let_in(path: str, command: list[str], environ: dict[str, str]) -> None:
         _say("autotrace-run: not traced: sitecustomize.py is missing from this installation")
         return
     environ["PYTHONPATH"] = python_path(directory, environ.get("PYTHONPATH", ""))
-    words = command if _is_python(path) else _shebang(path)
-    option = _closing_option(words[1:]) if words and _is_python(words[0]) else ""
+    words = command if is_python(path) else shebang(path)
+    option = closing_option(words[1:]) if words and is_python(words[0]) else ""
     if option:
         _say(f"autotrace-run: not traced: Python's option {option} keeps autotrace out")
 
 
-def _is_python(path: str) -> bool:
+def is_python(path: str) -> bool:
+    """Whether a program is a Python interpreter, as its name says."""
     name = os.path.basename(path)
     return name.startswith("python") and not name[len("python") :].strip("0123456789.tdmw")
 
 
-def _shebang(path: str) -> list[str]:
+def shebang(path: str) -> list[str]:
     """The words of a script's first line, from the interpreter on."""
     line = _head(path).partition(b"\n")[0]
     words = os.fsdecode(line[2:]).split() if line.startswith(b"#!") else []
@@ -141,7 +158,7 @@ def _head(path: str) -> bytes:
         return b""
 
 
-def _closing_option(words: Iterable[str]) -> str:
+def closing_option(words: Iterable[str]) -> str:
     """The option before the script that makes Python ignore `PYTHONPATH` or `sitecustomize`."""
     remaining = iter(words)
     for word in remaining:

@@ -25,6 +25,11 @@ def switched_off(environ: Mapping[str, str]) -> str | None:
     return f"AUTOTRACE_ENABLED={text[:80]}"
 
 
+def wants_diagnostics(environ: Mapping[str, str]) -> bool:
+    """Whether the operator wants to be told what happens, known before anything is parsed."""
+    return environ.get("AUTOTRACE_DIAGNOSTICS", "").strip().lower() == "true"
+
+
 def parse(environ: Mapping[str, str]) -> Settings:
     """Read every setting; what is invalid costs one warning and counts as unset. Never raises."""
     from autotrace.settings.reading import read  # noqa: PLC0415 - the table, re: not at interpreter start

@@ -159,6 +159,11 @@ def _show_pattern(pattern: Pattern[str] | None) -> str:
     return "" if pattern is None else pattern.pattern
 
 
+def _show_hosts(pattern: Pattern[str] | None) -> str:
+    between = "" if pattern is None else pattern.pattern[len("(?:") : -len(r")\.?")]
+    return between.replace(".*", "*").replace("\\", "").replace("|", ",")
+
+
 TEXT: Final[Kind[str]] = Kind("text", lambda text, _complain: text)
 WORD: Final[Kind[str]] = Kind("name", lambda text, _complain: text.lower())
 BOOLEAN: Final[Kind[bool]] = Kind("true, false", _boolean, _show_boolean, is_flag=True)
@@ -184,3 +189,4 @@ SEARCHED_ANY_CASE: Final[Kind[Pattern[str] | None]] = Kind(
 MATCHED: Final[Kind[Pattern[str] | None]] = Kind(
     "list of regular expressions, any case, whole name", lists.matched, _show_pattern
 )
+HOSTS: Final[Kind[Pattern[str] | None]] = Kind("list of host names, * for any text", lists.hosts, _show_hosts)

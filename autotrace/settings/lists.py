@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _LEADING_FLAGS: Final = re.compile(r"\A\(\?([imsx]+)\)(.*)\Z", re.DOTALL)
+_HOST: Final = re.compile(r"\.?[\w*][\w.*-]*|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(%\w+)?")
 _ESCAPE: Final = re.compile(rb"%([0-9A-Fa-f]{2})?")
 
 
@@ -87,6 +88,25 @@ def searched_any_case(text: str, complain: Callable[[str], None]) -> Pattern[str
 def matched(text: str, complain: Callable[[str], None]) -> Pattern[str] | None:
     """One expression that matches what any element matches as a whole, in any case."""
     return _joined(text, complain, r"\A(?:{})\Z", re.IGNORECASE)
+
+
+def hosts(text: str, complain: Callable[[str], None]) -> Pattern[str]:
+    """One expression that matches the hosts meant: `*` is any text, `.name` any host below `name`.
+
+    Where no element is sound it matches none: what was to be kept from others is not sent to all.
+    """
+    kept = []
+    bad = []
+    for element in elements(text):
+        host = element[1:-1] if element[0] == "[" and element[-1] == "]" else element
+        if not _HOST.fullmatch(host):
+            bad.append(repr(element[:80]))
+            continue
+        words = ("*" + host if host[0] == "." else host).rstrip(".").split("*")
+        kept.append(".*".join(map(re.escape, words)))
+    if bad:
+        complain(f"is no list of host names ({', '.join(bad)[:200]}): that element is left out")
+    return re.compile(rf"(?:{'|'.join(kept)})\.?" if kept else "(?!)", re.IGNORECASE | re.ASCII)
 
 
 def _joined(text: str, complain: Callable[[str], None], frame: str, flags: int) -> Pattern[str] | None:

@@ -13,6 +13,7 @@ from autotrace.settings.kinds import (
     BOOLEAN,
     DURATION,
     HEADERS,
+    HOSTS,
     HOURS,
     LIST,
     MATCHED,
@@ -83,11 +84,31 @@ class Settings:
         notices.INFO,
         "How much autotrace itself says on stderr. OpenTelemetry for Python ignores it.",
     )
+    diagnostics: bool = variable(
+        BOOLEAN,
+        False,
+        "`true` tells on stderr what is in force, what is patched and, at exit, how many spans were sent.",
+        prefix=_OWN,
+    )
     propagators: tuple[str, ...] = variable(
         NAMES,
         ("tracecontext", "baggage"),
         "tracecontext, baggage, b3, b3multi, jaeger, xray, ottrace, or an entry point of "
         "`opentelemetry_propagator`; `none` anywhere means none.",
+    )
+    propagate_to_children: bool = variable(
+        BOOLEAN,
+        True,
+        "`false` keeps the trace out of the environment of programs that this one starts.",
+        prefix=_OWN,
+    )
+    propagate_to: Pattern[str] | None = variable(
+        HOSTS,
+        None,
+        "Hosts that HTTP clients may send trace headers to: `api.example.com`, `.example.com` for every host "
+        "below it, `*` for any text, as in `10.0.*`.",
+        shown_default="all",
+        prefix=_OWN,
     )
     traces_sampler: str = variable(
         WORD,

@@ -31,6 +31,15 @@ _MAX_UNKNOWN: Final = 5
 
 def read(environ: Mapping[str, str]) -> Settings:
     """See `autotrace.settings.parse`."""
+    settings, problems = examine(environ)
+    if settings.log_level >= notices.WARN:  # it is put in force by whoever starts the tracer, after this
+        for problem in problems:
+            notices.warn(problem)
+    return settings
+
+
+def examine(environ: Mapping[str, str]) -> tuple[Settings, tuple[str, ...]]:
+    """The settings in force, and one line for each variable that is not in force as it was written."""
     reading = _Reading(environ)
     for field, variable in TABLE.items():
         if LIBRARY in variable.name:
@@ -39,10 +48,7 @@ def read(environ: Mapping[str, str]) -> Settings:
             reading.take(field, variable)
     reading.look_for_names_in_vain()
     settings = in_force(Settings(**reading.values, sources=reading.sources), reading.complain)
-    if settings.log_level >= notices.WARN:  # it is put in force by whoever starts the tracer, after this
-        for problem in reading.problems.values():
-            notices.warn(problem)
-    return settings
+    return settings, tuple(reading.problems.values())
 
 
 class _Reading:

@@ -1,0 +1,1 @@
+"""`autotrace doctor`: one module for each question, `examination` to ask them, `report` to tell."""
