@@ -38,7 +38,10 @@ SOURCES := $(shell find autotrace sitecustomize -name "*.py")
 demo: .venv-demo/ready ## Two small services, a few requests, and their traces in the terminal
 	.venv-demo/bin/python integration_apps/shop/demo.py
 
-test: $(VENV)/ready ## The whole test suite, on every CPython from 3.9 up that can be found
+services: ## Install the databases that tests start, where this is Debian and we are root
+	sh tests/install_services.sh
+
+test: services $(VENV)/ready ## The whole test suite, on every CPython from 3.9 up that can be found
 	$(BIN)/nox --non-interactive
 
 test-quick: $(VENV)/ready ## The test suite on one interpreter, without the slow parts
@@ -56,4 +59,7 @@ reference: $(VENV)/ready ## Write docs/reference anew from the code
 bench: .venv-bench/ready ## Measure autotrace beside its peers
 	.venv-bench/bin/python -m bench.run
 
-.PHONY: help demo test test-quick lint reference bench
+soak: .venv-bench/ready ## Measure what dead backends and kills cost: time, memory, spans
+	.venv-bench/bin/python -m bench.soak
+
+.PHONY: help demo services test test-quick lint reference bench soak

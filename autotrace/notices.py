@@ -22,6 +22,9 @@ WARN: Final = 2
 INFO: Final = 3
 DEBUG: Final = 4
 
+OF_A_CHILD: Final = "_AUTOTRACE_ARMED"
+"""A variable for whatever the program starts: an interpreter there that cannot be traced says nothing."""
+
 REPEAT_AFTER: Final = 60.0
 """Seconds for which a topic stays silent after it has spoken."""
 

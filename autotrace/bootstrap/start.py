@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import atexit
+import sys
 from typing import TYPE_CHECKING
 
 from autotrace import __version__, notices, settings
-from autotrace.bootstrap import plugins, resource
+from autotrace.bootstrap import ending, plugins, resource
+from autotrace.bootstrap.others import attached
 from autotrace.export import build as export
 from autotrace.patching.patcher import Patcher
 from autotrace.propagation import environment
@@ -20,10 +21,12 @@ from autotrace.tracing.remote import RemoteSpan
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from autotrace.export.pipeline import Pipeline
     from autotrace.patching.hook import Hook
     from autotrace.patching.registry import Registry
     from autotrace.propagation.composite import Composite
     from autotrace.settings import Settings
+    from autotrace.tracing.resource import Resource
 
 SCOPE_PREFIX = "autotrace."
 
@@ -36,8 +39,18 @@ def start(registry: Registry, environ: Mapping[str, str]) -> None:
     """
     chosen = settings.parse(environ)
     notices.set_level(chosen.log_level)
+    other = attached(environ, sys.modules)
+    if other:
+        notices.warn(f"{other} traces this program: autotrace stays off; start it with one of them alone")
+        registry.disarm()
+        return
     propagator = propagation.build(chosen.propagators)
-    provider = _provider(chosen, environ, propagator)
+    pipelines = export.build(chosen, plugins.load)
+    if chosen.diagnostics:
+        from autotrace.bootstrap import diagnostics  # noqa: PLC0415 - few ask for them
+
+        diagnostics.begin(chosen, pipelines, registry)
+    provider = _provider(chosen, environ, propagator, pipelines)
 
     def new_patcher(hook: Hook) -> Patcher:
         tracer = provider.get_tracer(SCOPE_PREFIX + hook.library, __version__)
@@ -47,8 +60,10 @@ def start(registry: Registry, environ: Mapping[str, str]) -> None:
     registry.start(new_patcher, lambda library: library in disabled or "*" in disabled)
 
 
-def _provider(chosen: Settings, environ: Mapping[str, str], propagator: Composite) -> TracerProvider:
-    sink, flush, shutdown = export.build(chosen, plugins.load)
+def _provider(
+    chosen: Settings, environ: Mapping[str, str], propagator: Composite, pipelines: list[Pipeline]
+) -> TracerProvider:
+    sink, flush, shutdown = export.joined(pipelines)
     provider = TracerProvider(
         resource.detect(chosen, environ),
         sampling.build(chosen.traces_sampler, chosen.traces_sampler_arg, _sampler_plugin),
@@ -58,9 +73,22 @@ def _provider(chosen: Settings, environ: Mapping[str, str], propagator: Composit
         _process_parent(propagator, environ),
         disabled=chosen.sdk_disabled,
     )
-    provider.resource_after_fork = lambda: resource.detect(chosen, environ)
+
+    def resource_after_fork() -> Resource:
+        fresh = resource.detect(chosen, environ)
+        for pipeline in pipelines:
+            pipeline.resource = fresh
+        return fresh
+
+    provider.resource_after_fork = resource_after_fork
     provider.flush_with(flush)
-    atexit.register(shutdown)
+    provider.at_exit = shutdown
+    ending.at_end(shutdown)
+    ending.persist()
+    if "uwsgi" in sys.modules:  # a module of the embedding program, nowhere else to be found
+        from autotrace.bootstrap import uwsgi  # noqa: PLC0415
+
+        uwsgi.hook_in(shutdown, sys.modules)
     return provider
 
 

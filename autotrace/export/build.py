@@ -25,24 +25,29 @@ FORMATS: Final = ("jaeger", "zipkin", "otlp", "local", "console")
 ENTRY_POINTS: Final = "opentelemetry_traces_exporter"
 
 
-def build(
-    settings: Settings, plugin: Callable[[str, str], Any]
-) -> tuple[Callable[[Span], None], Callable[[float], bool], Callable[[], None]]:
+def build(settings: Settings, plugin: Callable[[str, str], Any]) -> list[Pipeline]:
     """Make the pipelines; nothing is opened and no exporter imported before the first span.
 
     Args:
         settings: `traces_exporter` names the exporters.
         plugin: Finds an entry point by group and name; None when there is none.
+    """
+    return [
+        _pipeline(name, factory, settings)
+        for name in settings.traces_exporter
+        if (factory := exporter_factory(name, settings, plugin)) is not None
+    ]
+
+
+def joined(
+    pipelines: list[Pipeline],
+) -> tuple[Callable[[Span], None], Callable[[float], bool], Callable[[], None]]:
+    """Several pipelines as one.
 
     Returns:
         What takes finished spans, what flushes them (seconds to whether all is sent), and what
         shuts all down at exit.
     """
-    pipelines = [
-        _pipeline(name, factory, settings)
-        for name in settings.traces_exporter
-        if (factory := _factory(name, settings, plugin)) is not None
-    ]
 
     def flush(timeout: float) -> bool:
         flushed = [pipeline.flush(timeout) for pipeline in pipelines]  # each of them, whatever the others do
@@ -64,9 +69,10 @@ def build(
     return fan_out, flush, shutdown
 
 
-def _factory(
+def exporter_factory(
     name: str, settings: Settings, plugin: Callable[[str, str], Any]
 ) -> Callable[[], Exporter] | None:
+    """What makes the exporter of that name; None, after a warning, when nobody knows it."""
     if name in FORMATS:
         return partial(_own, name, settings)
     found = plugin(ENTRY_POINTS, name)

@@ -13,6 +13,8 @@ from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from autotrace.export import threads
+
 if TYPE_CHECKING:
     import socket
     import ssl
@@ -177,7 +179,12 @@ def resolve(host: str, port: int, deadline: Deadline) -> list[tuple[int, Address
     if found:
         return found
     failures.clear()
-    thread = threading.Thread(target=look_up, name="autotrace-resolve", daemon=True)
+
+    def look_up_alone() -> None:
+        threads.unwatched()
+        look_up()
+
+    thread = threading.Thread(target=look_up_alone, name="autotrace-resolve", daemon=True)
     try:
         thread.start()
     except RuntimeError:  # the interpreter is closing, or there are no more threads

@@ -15,7 +15,12 @@ MAX_ENTRIES: Final = 2048
 """Then all are forgotten, since counting their use would cost more than it saves."""
 
 MAX_LENGTH: Final = 256
-"""Characters of a name, or of key and value together, above which they are encoded anew each time."""
+"""Length of an encoded name or pair above which it is encoded anew each time."""
+
+INTEGERS: Final = frozenset(
+    {"http.response.status_code", "http.status_code", "server.port", "net.peer.port", "net.host.port"}
+)
+"""Attributes that nearly every span has, and that are integers by convention."""
 
 Encoded = TypeVar("Encoded", bytes, str)
 
@@ -44,8 +49,9 @@ class Pairs(dict[tuple[str, Any], Encoded], Generic[Encoded]):
     """`pairs[key, value]` is the encoded pair; `map(pairs.__getitem__, attributes.items())` never leaves C.
 
     Only text is remembered under its pair: `1`, `True` and `1.0` are equal, and would answer for each
-    other. Integers and booleans are remembered beside it, with their type. A value that cannot be
-    hashed raises TypeError; `all_of` takes any value.
+    other. Integers and booleans are remembered beside it, with their type; those of `INTEGERS` as text
+    is, since nothing else is expected there. A value that cannot be hashed raises TypeError; `all_of`
+    takes any value.
     """
 
     __slots__ = ("_encode", "_typed")
@@ -61,9 +67,9 @@ class Pairs(dict[tuple[str, Any], Encoded], Generic[Encoded]):
     def __missing__(self, pair: tuple[str, Any]) -> Encoded:
         key, value = pair
         kind = type(value)
-        if kind is str:
+        if kind is str or (kind is int and key in INTEGERS):
             encoded = self._encode(key, value)
-            if len(key) + len(value) <= MAX_LENGTH:
+            if len(encoded) <= MAX_LENGTH:
                 if len(self) >= MAX_ENTRIES:
                     self.clear()
                 self[pair] = encoded

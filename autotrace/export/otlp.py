@@ -93,7 +93,7 @@ def from_settings(settings: Settings) -> Exporter:
             "OTLP over gRPC needs `pip install 'autotrace[grpc]'`; "
             f"sending OTLP over HTTP to port 4318 instead: {_without_credentials(url)}"
         )
-    elif _GRPC_PORT in url.partition("://")[2].partition("/")[0]:
+    elif url.partition("://")[2].partition("/")[0].endswith(_GRPC_PORT):
         notices.warn(f"{_without_credentials(url)}: 4317 is the gRPC port, HTTP is 4318")
     transport = HttpTransport(
         url,

@@ -5,7 +5,10 @@ no lock. The worker starts with the first span, sleeps while there is nothing to
 a short delay before it sends: short when traffic is low, so that a killed process loses fractions
 of a second.
 
-Fork: a child starts afresh with an empty queue; what waited in the parent is the parent's to send.
+Fork: the worker sends what waits and ends, where that is a matter of moments; the next span starts
+another. A child starts afresh with an empty queue; what waited in the parent is the parent's to send.
+gevent, eventlet: the worker is a greenlet where threads are patched, and its locks are of the same kind.
+Where no thread can run, spans are sent by the one that ends a request, within a short time.
 Exit: `shutdown` sends what is left within the exit budget and says what was lost.
 """
 
@@ -15,19 +18,20 @@ import os
 import sys
 import threading
 import weakref
-from _thread import allocate_lock
 from collections import Counter, deque
-from time import monotonic
-from typing import TYPE_CHECKING, Any
+from time import monotonic, sleep
+from typing import TYPE_CHECKING
 
-from autotrace import notices
+from autotrace import forks, notices
+from autotrace.export import threads
 from autotrace.tracing.context import attach, detach, suppressing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from typing import Final
 
     from autotrace.export.exporter import Exporter
+    from autotrace.tracing.resource import Resource
     from autotrace.tracing.span import Span
 
 LOW_TRAFFIC: Final = 64
@@ -37,8 +41,21 @@ SHORT_DELAY: Final = 0.2
 LONG_DELAY: Final = 1.0
 """Seconds to gather spans otherwise; a full batch ends the wait."""
 
-LAST: Final = -1_000_000
-"""Priority among multiprocessing's finalizers: the application's may make spans."""
+FORK_WAITS: Final = 0.1
+"""Seconds that a fork waits for the worker to end; when idle, it takes a tenth of a millisecond."""
+FORKS_GO_ON: Final = 10.0
+"""Seconds for which forks do not wait after one that waited in vain."""
+
+IMPORT_WAITS: Final = 2.0
+"""Seconds that a fork waits for a worker that is importing: the exporter, with the first batch."""
+
+REQUEST_WAITS: Final = 0.25
+"""Seconds that the end of a request may take where no thread can run."""
+GREENLETS_LOOK: Final = 1.0
+"""Seconds after which a worker that is a greenlet looks whether there are spans."""
+FIRST_PAUSE: Final = 1.0
+LONGEST_PAUSE: Final = 60.0
+"""Seconds without such a try after one that failed, doubling from the first to the longest."""
 
 QUEUE_FULL = "queue full"
 NOT_SENT_AT_EXIT = "not sent before exit"
@@ -80,30 +97,43 @@ class Pipeline:
         self._long_delay = min(LONG_DELAY, delay)
         self._export_timeout = export_timeout
         self._exit_timeout = exit_timeout
+        self.resource: Resource | None = None
+        """Set in a forked child: spans of another one began in the parent, and are the parent's to send."""
         self._start_afresh()
+        forks.in_child(self._start_afresh)
         if hasattr(os, "register_at_fork"):
-            afresh = weakref.WeakMethod(self._start_afresh)
-            os.register_at_fork(after_in_child=lambda: (method := afresh()) and method())
+            before = weakref.WeakMethod(self._before_fork)
+            os.register_at_fork(before=lambda: (method := before()) and method())
 
     def _start_afresh(self) -> None:
         """At construction and in a forked child: the parent's thread is gone, its locks may be held."""
         self._queue: deque[Span] = deque()
         self._bytes = 0
-        self._bell = allocate_lock()
-        self._bell.acquire()
-        self._starting = allocate_lock()
-        self._delivered = threading.Condition()
+        self._make_locks()
+        self._starting = threading.Lock()
         self._worker: threading.Thread | None = None
+        self._dismissed: threading.Thread | None = None
+        """The worker before, which may be in the middle of a delivery."""
+        self._forks_wait_from = 0.0
         self._exporter: Exporter | None = None
+        self._pause = 0.0
+        self._paused_until = 0.0
         self._idle = False
         self._rung_for_batch = False
         self._flushing = 0
         self._deadline: float | None = None
         self._shut_down = False
+        self._reported = False
+        self._refused = 0
         self._taken = 0
         self.sent = 0
         self.losses: Counter[str] = Counter()
         """Spans that did not arrive, by reason."""
+
+    def _make_locks(self) -> None:
+        """Made with a worker, of the kind that threads are by then: gevent and eventlet replace both."""
+        self._bell = _silent_bell()
+        self._delivered = threading.Condition(threading.Lock())
 
     # On the request's thread.
 
@@ -117,48 +147,98 @@ class Pipeline:
         if span.weight:
             self._bytes += span.weight
         queue.append(span)
-        if self._idle:
+        if self._worker is None:
+            self._start_worker(span)
+        elif self._idle:
             self._idle = False
-            self._ring()
-        elif self._worker is None:
-            self._start_worker()
+            _ring(self._bell)
         elif waiting >= self._last_of_batch and not self._rung_for_batch:
             self._rung_for_batch = True
-            self._ring()
+            _ring(self._bell)
 
-    def _ring(self) -> None:
-        try:
-            self._bell.release()
-        except RuntimeError:
-            pass  # it rings already
-
-    def _start_worker(self) -> None:
+    def _start_worker(self, ended: Span | None = None) -> None:
+        """Start it, or send from here what may be sent, now that a span has `ended`."""
         if not self._starting.acquire(blocking=False):
             return  # somebody else is at it
         try:
-            if self._worker is None and self._deadline is None:
-                worker = threading.Thread(target=self._work, name=f"autotrace-{self.name}", daemon=True)
-                self._worker = worker
+            if self._worker is not None or self._deadline is not None:
+                return
+            allowed = threads.allowed()
+            if allowed == threads.NOW:
+                self._make_locks()
+                worker = threading.Thread(
+                    target=self._work,
+                    args=(self._bell, self._dismissed),
+                    name=f"autotrace-{self.name}",
+                    daemon=True,
+                )
                 worker.start()
-                _end_with_child(self.shutdown)
-        except RuntimeError:
-            self._worker = None  # no more threads, or the interpreter is closing: `shutdown` will send
+                self._worker = worker
+            elif allowed == threads.NEVER and ended is not None:
+                self._send_with_request(ended)
+        except Exception:
+            pass  # no more threads, or the interpreter is closing: `shutdown` will send
         finally:
             self._starting.release()
 
+    def _send_with_request(self, ended: Span) -> None:
+        """Send what waits, at the end of a request; after a failure not for a while."""
+        begins_here = not ended.parent_id or ended.parent_is_remote
+        now = monotonic()
+        if not begins_here or now < self._paused_until:
+            return
+        lost = sum(self.losses.values())
+        token = attach(suppressing())
+        try:
+            while self._queue and monotonic() < now + REQUEST_WAITS:
+                self._deliver(self._take(), REQUEST_WAITS)
+        finally:
+            detach(token)
+        if sum(self.losses.values()) == lost:
+            self._pause = 0.0
+        else:
+            self._pause = min(max(FIRST_PAUSE, 2 * self._pause), LONGEST_PAUSE)
+            self._paused_until = monotonic() + self._pause
+
+    # Before a fork.
+
+    def _before_fork(self) -> None:
+        """Have the worker end, if it can soon: from 3.12 on Python warns of a fork beside a thread."""
+        worker = self._worker
+        if worker is None or self._deadline is not None or worker.native_id == threading.get_native_id():
+            return  # there is none, or a greenlet of this very thread
+        bell, self._bell = self._bell, _silent_bell()
+        self._dismissed, self._worker = worker, None
+        _ring(bell)
+        if monotonic() >= self._forks_wait_from:
+            worker.join(FORK_WAITS)
+            if worker.is_alive():
+                self._forks_wait_from = monotonic() + FORKS_GO_ON
+            else:
+                _wait_for_the_system(worker)
+        _wait_for_imports(worker)
+
     # On the worker's thread.
 
-    def _work(self) -> None:
+    def _work(self, bell: threading.Lock, before: threading.Thread | None) -> None:
+        """Work as long as `bell` is in service; one worker `before` may be in the middle of a delivery."""
+        threads.unwatched()
+        if before is not None:
+            before.join()
         attach(suppressing())
         delay = self._short_delay
+        # A greenlet may not hear a bell that a thread of the system's rings.
+        longest_sleep = GREENLETS_LOOK if threads.greenlets() else -1
         while True:
             if not self._queue:
                 self._idle = True
                 if not self._queue and not self._flushing:
-                    self._bell.acquire()
+                    bell.acquire(timeout=longest_sleep)
                 self._idle = False
-            if len(self._queue) < self._batch_size and not self._flushing and self._deadline is None:
-                self._bell.acquire(timeout=delay)
+            dismissed = bell is not self._bell
+            if not dismissed and self._may_gather():
+                bell.acquire(timeout=delay)
+                dismissed = bell is not self._bell
             self._rung_for_batch = False
             # Read before the drain, after the bell: `shutdown` rings once, and either wait may take it.
             closing = self._deadline is not None
@@ -167,7 +247,12 @@ class Pipeline:
                 while self._queue and not self._too_late():
                     self._drain()  # other threads may end spans until the very last
                 return
+            if dismissed:
+                return
             delay = self._short_delay if delivered < LOW_TRAFFIC else self._long_delay
+
+    def _may_gather(self) -> bool:
+        return len(self._queue) < self._batch_size and not self._flushing and self._deadline is None
 
     def _drain(self) -> int:
         """Send what waits now, in batches; how many spans that were."""
@@ -175,7 +260,7 @@ class Pipeline:
         done = 0
         while done < due and not self._too_late():
             batch = self._take()
-            self._deliver(batch)
+            self._deliver(batch, self._export_timeout)
             done += len(batch)
         with self._delivered:
             self._flushing = 0
@@ -194,14 +279,16 @@ class Pipeline:
             self._bytes = max(0, self._bytes - sum(span.weight for span in batch))
         return batch
 
-    def _deliver(self, batch: list[Span]) -> None:
-        deadline = monotonic() + self._export_timeout
-        if self._deadline is not None:
-            deadline = min(deadline, self._deadline)
+    def _deliver(self, batch: list[Span], timeout: float) -> None:
+        if self.resource is not None:
+            batch = [span for span in batch if span.resource is self.resource]
         try:
             if self._exporter is None:
                 self._exporter = self._new_exporter()
-            losses = self._exporter.export(batch, deadline)
+            deadline = monotonic() + timeout
+            if self._deadline is not None:
+                deadline = min(deadline, self._deadline)
+            losses = self._exporter.export(batch, deadline) if batch else {}
         except Exception as error:
             notices.error(
                 f"the {self.name} exporter failed: {error!r:.300}", f"export {self.name} {type(error)}"
@@ -209,10 +296,19 @@ class Pipeline:
             losses = {EXPORTER_FAILED: len(batch)}
         with self._delivered:
             self._taken = 0
+            if self._reported:
+                return  # counted as not sent
             self.sent += len(batch) - sum(losses.values())
             self.losses.update(losses)
+            self._say_what_is_lost(losses)
+
+    def _say_what_is_lost(self, losses: Mapping[str, int]) -> None:
+        """Under the lock: a daemon thread that ends in the middle of a line would take stderr with it."""
+        refused, self._refused = self._refused, self.losses[QUEUE_FULL]
+        if refused < self._refused:
+            losses = {**losses, QUEUE_FULL: self._refused - refused}
+        destination = self._exporter.destination if self._exporter else self.name
         for reason, count in losses.items():
-            destination = self._exporter.destination if self._exporter else self.name
             topic = f"loss {self.name} {reason}"
             notices.warn(f"{_spans(count)} did not reach {destination}: {reason}", topic)
 
@@ -224,18 +320,21 @@ class Pipeline:
     def flush(self, timeout: float) -> bool:
         """Send what has ended by now, waiting `timeout` seconds at most; whether that was enough."""
         deadline = monotonic() + timeout
-        with self._delivered:
-            while self._queue or self._taken:
-                if self._deadline is not None:
-                    return False  # `shutdown` sends what it can; nothing is sent after it
-                if self._worker is None:
-                    self._start_worker()
+        while self._queue or self._taken:
+            if self._deadline is not None:
+                return False  # `shutdown` sends what it can; nothing is sent after it
+            if self._worker is None:
+                self._start_worker()
+            delivered = self._delivered
+            with delivered:
+                if not self._queue and not self._taken:
+                    break
                 self._flushing = 1
-                self._ring()
+                _ring(self._bell)
                 left = deadline - monotonic()
                 if left <= 0 or self._worker is None:
                     return False
-                self._delivered.wait(min(left, 0.1))
+                delivered.wait(min(left, 0.1))
         return True
 
     def _hasten(self, deadline: float) -> None:
@@ -249,7 +348,7 @@ class Pipeline:
         if self._deadline is None:
             self._deadline = monotonic() + self._exit_timeout
             self._hasten(self._deadline)
-            self._ring()
+            _ring(self._bell)
 
     def shutdown(self) -> None:
         """Wait until what is left is sent or the exit budget is spent, and report what was lost; once."""
@@ -258,10 +357,14 @@ class Pipeline:
         self._shut_down = True
         self.close()
         assert self._deadline is not None
-        worker = self._worker
-        if worker is not None and worker.is_alive():
-            worker.join(max(0.0, self._deadline - monotonic()))
-        else:
+        try:
+            # Another thread may be starting the worker: two must not be at it.
+            self._starting.acquire(timeout=max(0.0, self._deadline - monotonic()))
+            for worker in filter(None, (self._dismissed, self._worker)):
+                worker.join(max(0.0, self._deadline - monotonic()))
+        except Exception:
+            pass  # a greenlet of a hub that runs no more
+        if not self._taken:  # nobody is at it, and what is left is left to us
             token = attach(suppressing())
             while self._queue and not self._too_late():
                 self._drain()
@@ -271,22 +374,53 @@ class Pipeline:
             if left:
                 self.losses[NOT_SENT_AT_EXIT] += left
             lost = self.losses.copy()
+            self._reported = True
         if lost:
             reasons = ", ".join(f"{count} {reason}" for reason, count in lost.items())
             notices.warn(f"{_spans(sum(lost.values()))} lost on the way to {self.name}: {reasons}")
-        if self._exporter is not None and not (worker is not None and worker.is_alive()):
+        if self._exporter is not None and not self._taken:
             try:
                 self._exporter.shutdown()
             except Exception as error:
                 notices.warn(f"the {self.name} exporter could not be shut down: {error!r:.300}")
 
 
-def _end_with_child(shutdown: Callable[[], None]) -> None:
-    """Children of `multiprocessing` run none of the parent's `atexit` functions, only its own finalizers."""
-    process: Any = sys.modules.get("multiprocessing.process")
-    util: Any = sys.modules.get("multiprocessing.util")
-    if process is not None and util is not None and process.parent_process() is not None:
-        util.Finalize(None, shutdown, exitpriority=LAST)
+def _silent_bell() -> threading.Lock:
+    """A lock to wait for: released, it rings."""
+    bell = threading.Lock()
+    bell.acquire()
+    return bell
+
+
+def _ring(bell: threading.Lock) -> None:
+    try:
+        bell.release()
+    except RuntimeError:
+        pass  # it rings already
+
+
+def _wait_for_imports(worker: threading.Thread) -> None:
+    """A child would keep half a module for ever, and the lock on it."""
+    end = monotonic() + IMPORT_WAITS
+    while _is_importing(worker) and monotonic() < end:
+        sleep(0.001)
+
+
+def _is_importing(worker: threading.Thread) -> bool:
+    frame = sys._current_frames().get(worker.ident or 0) if worker.is_alive() else None
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _wait_for_the_system(ended: threading.Thread) -> None:
+    """Python 3.12 calls a thread ended a moment before the system does, and counts the system's at a fork."""
+    task = f"/proc/self/task/{ended.native_id}"
+    end = monotonic() + FORK_WAITS
+    while os.path.exists(task) and monotonic() < end:  # noqa: PTH110 - nothing more is needed
+        sleep(0.0002)
 
 
 def _spans(count: int) -> str:

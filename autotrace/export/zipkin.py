@@ -145,9 +145,14 @@ def _scope_tags(scope: Scope) -> dict[str, Any]:
     return tags
 
 
-_pairs: Final = Pairs[str](lambda key, value: f"{quote(text_of(key))}:{quote(tag_text(value))}")
+def _tag(key: Any, value: Any) -> str:
+    return f"{_names[key]}:{quote(value if type(value) is str else tag_text(value))}"
+
+
+_pairs: Final = Pairs[str](_tag)
 _pair: Final = _pairs.__getitem__
 _names: Final = Names[str](lambda name: quote(text_of(name)))
+"""Of spans and of attributes."""
 
 
 def _span(span: Span, origin: _Origin) -> str:

@@ -40,7 +40,7 @@ def bounded(
     """
     if not given:
         return {}, 0, 0
-    dropped = weight = 0
+    weight = 0
     if type(given) is dict and length is None and (count is None or len(given) <= count):
         for key, value in given.items():
             kind = type(value)
@@ -53,7 +53,13 @@ def bounded(
                 break
         else:
             return given.copy(), 0, weight  # the usual case: nothing to clean
+    return _cleaned(given, count, length)
+
+
+def _cleaned(given: Mapping[str, Any], count: int | None, length: int | None) -> tuple[Attributes, int, int]:
+    """`bounded`, one by one."""
     kept: Attributes = {}
+    dropped = 0
     try:
         for key, value in given.items():
             if not put(kept, key, value, count, length):

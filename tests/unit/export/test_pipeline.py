@@ -6,6 +6,7 @@ import gc
 import os
 import threading
 import time
+import warnings
 import weakref
 from collections import Counter
 from time import monotonic
@@ -524,6 +525,61 @@ def test_a_forked_child_sends_its_own_spans_alone(new_pipeline, recorder):
     recorder.go_on.set()
     assert pipeline.flush(SOON)
     assert recorder.names == ["held", "waits in the parent"]
+
+
+def quick_fork():
+    """Seconds that it took."""
+    began = monotonic()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of pytest's threads
+        child = os.fork()
+    if child == 0:
+        os._exit(0)
+    seconds = monotonic() - began
+    assert os.waitpid(child, 0)[1] == 0
+    return seconds
+
+
+@pytest.mark.parametrize("delay", [0.0, 60.0], ids=["idle", "gathering"])
+def test_the_worker_steps_aside_for_a_fork(new_pipeline, recorder, delay):
+    pipeline = new_pipeline(delay=delay)
+    put(pipeline, "warm up")
+    assert pipeline.flush(SOON)
+    if delay:
+        pipeline._short_delay = SOON
+        put(pipeline, "a")
+    (worker,) = threads_of(pipeline)
+    assert quick_fork() < 1
+    worker.join(SOON)
+    assert threads_of(pipeline) == []
+    assert recorder.names == ["warm up", *["a"][: bool(delay)]], "what waited was sent"
+    put(pipeline, "b")
+    assert pipeline.flush(SOON)
+    assert recorder.names == ["warm up", *["a"][: bool(delay)], "b"]
+
+
+def test_a_fork_does_not_wait_for_a_delivery(new_pipeline, recorder):
+    pipeline = new_pipeline()
+    hold_up(pipeline, recorder)
+    assert quick_fork() < 1
+    put(pipeline, "after")
+    assert len(threads_of(pipeline)) == 2, "the second waits for the first"
+    assert recorder.batches == []
+    recorder.go_on.set()
+    assert pipeline.flush(SOON)
+    assert recorder.names == ["held", "after"]
+    assert len(threads_of(pipeline)) == 1
+
+
+def test_shutdown_waits_for_a_delivery_from_before_a_fork(new_pipeline, recorder):
+    pipeline = new_pipeline(exit_timeout=SOON)
+    hold_up(pipeline, recorder)
+    quick_fork()
+    threading.Timer(0.1, recorder.go_on.set).start()
+    pipeline.shutdown()
+    assert recorder.names == ["held"]
+    assert recorder.shut_down == 1
+    assert pipeline.losses == {}
 
 
 def test_a_child_forked_late_and_its_child_send_too(new_pipeline, recorder):
