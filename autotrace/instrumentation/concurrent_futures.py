@@ -7,38 +7,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from autotrace.instrumentation.carried import Carried
 from autotrace.patching.guard import absorbed
-from autotrace.tracing.context import attach, current, detach
+from autotrace.tracing.context import current
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
 
     from autotrace.patching.patcher import Patcher
-    from autotrace.tracing.context import Context
 
     Function = Callable[..., Any]
-
-
-class _Carried:
-    """A task with the context of whoever submitted it."""
-
-    __slots__ = ("_context", "_function")
-
-    def __init__(self, context: Context, function: Function) -> None:
-        self._context = context
-        self._function = function
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        try:
-            token = attach(self._context)
-        except Exception as error:
-            absorbed(error)
-            return self._function(*args, **kwargs)
-        try:
-            return self._function(*args, **kwargs)
-        finally:
-            detach(token)
 
 
 def install(module: ModuleType, patcher: Patcher) -> None:
@@ -50,7 +29,7 @@ def install(module: ModuleType, patcher: Patcher) -> None:
                 try:
                     context = current()
                     if context:
-                        fn = _Carried(context, fn)
+                        fn = Carried(context, fn)
                 except Exception as error:
                     absorbed(error)
             return original(self, fn, *args, **kwargs)

@@ -7,10 +7,11 @@ carried: other context variables are the application's, and stay as empty as it 
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 from autotrace.patching.guard import absorbed
-from autotrace.tracing.context import attach, current
+from autotrace.tracing.context import Context, attach, current
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,8 +22,11 @@ if TYPE_CHECKING:
     Function = Callable[..., Any]
 
 _CARRIED = "_autotrace_context"
-_POOLS = "concurrent.futures.thread"
+_POOLS = frozenset({"concurrent.futures.thread", "multiprocessing.pool"})
 """Whose threads outlive the call that starts them: they carry a context per task instead."""
+_NONE = Context()
+_OWN_CONTEXT = sys.version_info >= (3, 14)
+"""Whether a thread's `run` is called in a `contextvars.Context` of its own, kept as `_context`."""
 
 
 def install(module: ModuleType, patcher: Patcher) -> None:
@@ -32,9 +36,7 @@ def install(module: ModuleType, patcher: Patcher) -> None:
         def start(self: Any) -> Any:
             if patcher.enabled:
                 try:
-                    context = current()
-                    if context and getattr(self._target, "__module__", "") != _POOLS:
-                        self.__dict__[_CARRIED] = context
+                    _hand_over(self)
                 except Exception as error:
                     absorbed(error)
             return original(self)
@@ -44,9 +46,7 @@ def install(module: ModuleType, patcher: Patcher) -> None:
     def observe_bootstrap(original: Function) -> Function:
         def _bootstrap_inner(self: Any) -> Any:
             try:
-                context = self.__dict__.pop(_CARRIED, None)
-                if context is not None:
-                    attach(context)  # never detached: the thread ends with it
+                _take_over(self)
             except Exception as error:
                 absorbed(error)
             return original(self)
@@ -55,3 +55,22 @@ def install(module: ModuleType, patcher: Patcher) -> None:
 
     patcher.replace(module, "Thread.start", observe_start)
     patcher.replace(module, "Thread._bootstrap_inner", observe_bootstrap)
+
+
+def _hand_over(thread: Any) -> None:
+    """On the starter's thread."""
+    if _OWN_CONTEXT and thread._context is not None:  # noqa: SLF001 - an argument of `Thread` without a getter
+        return  # the application has chosen it
+    in_pool = getattr(getattr(thread, "_target", None), "__module__", "") in _POOLS
+    thread.__dict__[_CARRIED] = _NONE if in_pool else current()
+
+
+def _take_over(thread: Any) -> None:
+    """On the new thread. What is attached is never detached: the thread ends with it."""
+    context = thread.__dict__.pop(_CARRIED, None)
+    if context is None:
+        return
+    if _OWN_CONTEXT:
+        thread._context.run(attach, context)  # noqa: SLF001
+    else:
+        attach(context)

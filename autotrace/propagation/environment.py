@@ -7,15 +7,17 @@ Spec: https://opentelemetry.io/docs/specs/otel/context/env-carriers/
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, MutableMapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry.propagators.textmap import Getter, Setter
 
+from autotrace import notices
 from autotrace.propagation.xray import HEADER as XRAY_HEADER
 from autotrace.propagation.xray import XRay
-from autotrace.tracing.context import SPAN_KEY
+from autotrace.tracing.context import SPAN_KEY, current
 
 if TYPE_CHECKING:
     from typing import Final
@@ -74,21 +76,53 @@ def read(environ: Mapping[str, str], propagator: Composite) -> Context:
     return context
 
 
+def said(propagator: Composite, context: Context | None = None) -> dict[str, str]:
+    """The variables that tell of `context`, the current one by default; none if there is nothing to say."""
+    written: dict[str, str] = {}
+    if context is None:
+        context = current()
+    if context:
+        propagator.inject(written, context, SETTER)
+    return written
+
+
 def for_child(
-    environ: Mapping[str, str], propagator: Composite, context: Context | None = None
-) -> dict[str, str]:
+    environ: Mapping[Any, Any], propagator: Composite, context: Context | None = None
+) -> dict[Any, Any]:
     """A copy of `environ` for a child process, with `context` (the current one by default) in it.
 
     A format that has something to say replaces all its variables: an inherited `TRACESTATE` does not
     stay beside a new `TRACEPARENT`.
     """
-    written: dict[str, str] = {}
-    propagator.inject(written, context, SETTER)
+    written = said(propagator, context)
     child = dict(environ)
     for member in propagator.propagators:
         names = {normal_name(field) for field in member.fields}
         if not names.isdisjoint(written):
             for name in names:
                 child.pop(name, None)
+                child.pop(name.encode(), None)  # an environment may be in bytes
     child.update(written)
     return child
+
+
+def continued(
+    given: Mapping[Any, Any] | None, propagator: Composite, own: Mapping[str, str]
+) -> dict[Any, Any] | None:
+    """The environment for a child that is to continue the current trace; None where it needs no other.
+
+    Args:
+        given: What the application gives the child, names and values as texts or bytes; None for `own`.
+        propagator: Writes the variables.
+        own: This process's environment. A variable that the application has set for the child in another
+            way is left to it, and the trace with it.
+    """
+    written = said(propagator)
+    if not written:
+        return None
+    child = dict(own if given is None else given)
+    for name in written:
+        text = child.get(name, child.get(name.encode()))
+        if text is not None and os.fsdecode(text) != own.get(name):
+            return None
+    return {**for_child(child, propagator), notices.OF_A_CHILD: "1"}
