@@ -32,6 +32,7 @@ def install(module: ModuleType, patcher: Patcher) -> None:
             outer = in_progress(environ)
             if outer is not None:
                 outer.route_of = route_of
+                wsgi.exclude(outer, environ)
                 return original(self, environ, start_response)
             exchange = wsgi.begin(environ, start_response) if patcher.enabled else None
             if exchange is None:

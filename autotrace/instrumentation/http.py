@@ -22,7 +22,7 @@ OTHER: Final = "_OTHER"
 _SENSITIVE: Final = frozenset({"authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key"})
 """Never captured in clear text, whatever the settings say."""
 
-_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
 _hosts: dict[tuple[str, str], tuple[str, int | None]] = {}
 
@@ -93,6 +93,25 @@ def split_host(host: str, scheme: str) -> tuple[str, int | None]:
             _hosts.clear()
         _hosts[host, scheme] = found
     return found
+
+
+def apply_forwarded(
+    header: str, scheme: str, host: str | None, client: str | None
+) -> tuple[str, str | None, str | None]:
+    """The first element of a `Forwarded` header (RFC 7239) over what the other headers said."""
+    for pair in header[:MAX_TEXT].split(",", 1)[0].split(";"):
+        name, _, value = pair.strip().partition("=")
+        value = value.strip().strip('"')
+        if not value:
+            continue
+        name = name.lower()
+        if name == "proto":
+            scheme = value
+        elif name == "host":
+            host = value
+        elif name == "for":
+            client = split_host(value, "")[0]
+    return scheme, host, client
 
 
 def _split(host: str, scheme: str) -> tuple[str, int | None]:

@@ -47,7 +47,7 @@ class HttpServer:
         patcher: Patcher,
         library: str,
         describe: Callable[[Any], dict[str, Any]],
-        key_of: Callable[[str], str],
+        key_of: Callable[[str], str | bytes],
     ) -> None:
         settings = patcher.settings
         self._tracer = patcher.tracer

@@ -26,9 +26,16 @@ SERVER_PORT: Final = "server.port"
 CLIENT_ADDRESS: Final = "client.address"
 NETWORK_PEER_ADDRESS: Final = "network.peer.address"
 NETWORK_PEER_PORT: Final = "network.peer.port"
+NETWORK_PROTOCOL_NAME: Final = "network.protocol.name"
 NETWORK_PROTOCOL_VERSION: Final = "network.protocol.version"
 USER_AGENT_ORIGINAL: Final = "user_agent.original"
 ERROR_TYPE: Final = "error.type"
+
+MESSAGING_SYSTEM: Final = "messaging.system"
+MESSAGING_OPERATION_NAME: Final = "messaging.operation.name"
+MESSAGING_OPERATION_TYPE: Final = "messaging.operation.type"
+MESSAGING_DESTINATION_NAME: Final = "messaging.destination.name"
+MESSAGING_MESSAGE_ID: Final = "messaging.message.id"
 
 _OLD_HTTP: Final = {
     HTTP_REQUEST_METHOD: "http.method",

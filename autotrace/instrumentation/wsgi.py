@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
-from autotrace.instrumentation.http import MAX_TEXT, split_host
+from autotrace.instrumentation.http import MAX_TEXT, apply_forwarded, split_host
 from autotrace.instrumentation.http_server import HttpServer
 from autotrace.instrumentation.semconv import (
     CLIENT_ADDRESS,
@@ -104,6 +104,17 @@ class Wsgi:
             return None
         return exchange
 
+    def exclude(self, outer: Unrecorded, environ: Environ) -> None:
+        """Let the exclusions of a framework count where its server has begun the exchange. Never raises."""
+        try:
+            excluded = self.server.excluded
+            if excluded is not None and excluded.search(_url(environ)):
+                begun = self.server.begin("", environ, _GETTER, excluded=True)
+                if begun is not None:
+                    outer.drop(begun[1])
+        except Exception as error:
+            absorbed(error)
+
     def _describe(self, environ: Environ) -> dict[str, Any]:
         """The attributes at start; missing or odd variables leave theirs out."""
         get = environ.get
@@ -127,7 +138,7 @@ class Wsgi:
         client = get("HTTP_X_FORWARDED_FOR")
         peer = get("REMOTE_ADDR")
         if forwarded:
-            scheme, host, client = _forwarded(forwarded, scheme, host, client)
+            scheme, host, client = apply_forwarded(forwarded, scheme, host, client)
             attributes[URL_SCHEME] = scheme
         if host:
             attributes[SERVER_ADDRESS], port = split_host(host, scheme)
@@ -190,6 +201,12 @@ class Unrecorded:
         """An exception has left the application: there is no response, and no body to wait for."""
         detach(self._token)
         self.finish()
+
+    def drop(self, context: Context) -> None:
+        """Record nothing of this request after all; `context` is current from now on."""
+        self.open = False
+        self._context = context
+        attach(context)  # until the application returns, which puts back what was before the exchange
 
     def record(self, error: BaseException) -> None:
         """An exception that comes out of the body."""
@@ -327,10 +344,17 @@ def _is_complete(body: Iterable[bytes], environ: Environ) -> bool:
     return isinstance(wrapper, type) and isinstance(body, wrapper)
 
 
+def handed_over_as_it_is(kind: type) -> None:
+    """Give the server bodies of this type themselves: they are signs of its own."""
+    _complete[kind] = True
+
+
 def traced(application: Callable[..., Iterable[bytes]], wsgi: Wsgi) -> Callable[..., Iterable[bytes]]:
     """A WSGI application that is traced, for servers that are handed one."""
 
     def serve(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if in_progress(environ) is not None:
+            return application(environ, start_response)
         exchange = wsgi.begin(environ, start_response)
         if exchange is None:
             return application(environ, start_response)
@@ -359,22 +383,3 @@ def _headers(environ: Environ) -> Iterator[tuple[str, str]]:
             yield key[5:].replace("_", "-"), value
         elif key in {"CONTENT_TYPE", "CONTENT_LENGTH"} and value:
             yield key.replace("_", "-"), value
-
-
-def _forwarded(
-    header: str, scheme: str, host: str | None, client: str | None
-) -> tuple[str, str | None, str | None]:
-    """The first element of a `Forwarded` header (RFC 7239) over what the other headers said."""
-    for pair in header[:MAX_TEXT].split(",", 1)[0].split(";"):
-        name, _, value = pair.strip().partition("=")
-        value = value.strip().strip('"')
-        if not value:
-            continue
-        name = name.lower()
-        if name == "proto":
-            scheme = value
-        elif name == "host":
-            host = value
-        elif name == "for":
-            client = split_host(value, "")[0]
-    return scheme, host, client
