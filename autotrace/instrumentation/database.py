@@ -197,7 +197,7 @@ class Database:
             if self.waited is not None:
                 span.set_attribute("db.client.connection.wait_time", self.waited)
                 self.waited = None
-            if error is not None:
+            if isinstance(error, Exception):  # a KeyboardInterrupt says nothing about the database
                 span.fail(error)
                 code = self._status_code(error)
                 if code:
@@ -254,6 +254,24 @@ def cursor_method(
         return result
 
     return method
+
+
+def observe_connect(describe: Callable[[Any, Call], Database], holder: str = "") -> Observer:
+    """An observer of what establishes a connection: it leaves on it the database that `describe` makes.
+
+    Args:
+        describe: Given the connection and the call.
+        holder: An attribute of the connection that takes the database in its place.
+    """
+
+    def observe(call: Call) -> Generator[None, Outcome, None]:
+        outcome = yield
+        if outcome.error is None:
+            connection = call.args[0]
+            target = getattr(connection, holder) if holder else connection
+            setattr(target, ATTRIBUTE, describe(connection, call))
+
+    return observe
 
 
 def observe_cursor(

@@ -149,11 +149,13 @@ class _Classes:
         return {"__slots__": (), **methods}
 
     def _make_cursor(self, original: Function) -> Function:
-        patcher = self._patcher
+        patcher, traced = self._patcher, self._cursor
 
         @functools.wraps(original)
         def cursor(connection: Any, *args: Any, **kwargs: Any) -> Any:
             if patcher.enabled:
+                if not args and not kwargs:  # nearly always
+                    return original(connection, traced)
                 try:
                     if args:
                         args = (self.cursor(args[0]), *args[1:])

@@ -1,0 +1,238 @@
+"""Real servers from Debian's packages, each started once a session, on the first demand.
+
+`tests/install_services.sh` installs them. Each listens on a free loopback port, keeps its files in a
+directory of its own, and ends with the session, even with one that is killed.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import pytest
+from required import missing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+START_TIMEOUT = 60.0
+ATTEMPTS = 5
+NOBODY = "nobody"
+"""Who runs them where the tests are run by root: PostgreSQL and MariaDB refuse root."""
+
+
+@pytest.fixture(scope="session")
+def postgresql_url() -> Iterator[str]:
+    """Of a database `test` of PostgreSQL; its user `tester` needs no password and may do everything."""
+    postgres, initdb = _program("postgresql", "postgres"), _program("postgresql", "initdb")
+    with _directory() as directory:
+        data = f"{directory}/data"
+        options = ("--auth=trust", "--username=tester", "--encoding=UTF8", "--locale=C", "--no-sync")
+        _run(directory, initdb, f"--pgdata={data}", *options)
+
+        def command(port: int) -> list[str]:
+            settings = ("fsync=off", "shared_buffers=16MB", "max_connections=50")
+            return [
+                *(postgres, "-D", data, "-h", "127.0.0.1", "-p", str(port), "-k", directory),
+                *(word for setting in settings for word in ("-c", setting)),
+            ]
+
+        with _server(directory, command, end=signal.SIGINT) as port:  # SIGTERM would wait for connections
+            url = f"postgresql://tester@127.0.0.1:{port}"
+            psql = (_program("postgresql", "psql"), "--no-psqlrc", f"{url}/postgres")
+            _until_it_answers(directory, *psql, "-c", "CREATE DATABASE test")
+            yield f"{url}/test"
+
+
+@pytest.fixture(scope="session")
+def postgresql_odbc(postgresql_url: str) -> str:
+    """The same database as an ODBC connection string."""
+    drivers = glob.glob("/usr/lib/*/odbc/psqlodbcw.so")
+    if not drivers:
+        missing("Debian's odbc-postgresql is not installed (tests/install_services.sh does it)")
+    parts = urlsplit(postgresql_url)
+    return f"Driver={drivers[0]};Server={parts.hostname};Port={parts.port};Database=test;Uid=tester"
+
+
+@pytest.fixture(scope="session")
+def mariadb_url() -> Iterator[str]:
+    """Of a database `test` of MariaDB; its user `tester` has the password `secret` and may do everything."""
+    names = ("mariadbd", "mariadb-install-db", "mariadb")
+    mariadbd, install, client = (_program("mariadb-server", name) for name in names)
+    with _directory() as directory:
+        data, socket_file = f"--datadir={directory}/data", f"--socket={directory}/socket"
+        normal = "--auth-root-authentication-method=normal"
+        _run(directory, install, "--no-defaults", data, "--skip-test-db", normal)
+
+        def command(port: int) -> list[str]:
+            return [
+                *(mariadbd, "--no-defaults", data, socket_file, f"--pid-file={directory}/pid"),
+                *(f"--port={port}", "--bind-address=127.0.0.1", "--skip-name-resolve"),
+                *("--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=16M"),
+            ]
+
+        with _server(directory, command) as port:
+            _until_it_answers(
+                *(directory, client, "--no-defaults", socket_file, "--user=root", "-e"),
+                "CREATE DATABASE IF NOT EXISTS test; "
+                "CREATE USER IF NOT EXISTS tester@'127.0.0.1' IDENTIFIED BY 'secret'; "
+                "GRANT ALL ON *.* TO tester@'127.0.0.1'",
+            )
+            yield f"mysql://tester:secret@127.0.0.1:{port}/test"
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    """Of database 0 of a Redis server that keeps nothing on disk."""
+    redis = _program("redis-server", "redis-server")
+    with _directory() as directory:
+
+        def command(port: int) -> list[str]:
+            return [redis, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", directory]
+
+        with _server(directory, command) as port:
+            yield f"redis://127.0.0.1:{port}/0"
+
+
+@pytest.fixture(scope="session")
+def memcached_address() -> Iterator[str]:
+    """`host:port` of a memcached server."""
+    memcached = _program("memcached", "memcached")
+    with _directory() as directory:
+
+        def command(port: int) -> list[str]:
+            return [memcached, "-l", "127.0.0.1", "-p", str(port), "-U", "0", "-m", "16"]
+
+        with _server(directory, command) as port:
+            yield f"127.0.0.1:{port}"
+
+
+def _program(package: str, name: str) -> str:
+    """Its path. Debian keeps PostgreSQL's in a directory of each version, the newest is taken."""
+    newest_first = sorted(glob.glob("/usr/lib/postgresql/*/bin"), reverse=True)
+    path = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", *newest_first])
+    found = shutil.which(name, path=path)
+    if found is None or shutil.which("setpriv") is None:
+        missing(f"Debian's {package} is not installed (tests/install_services.sh does it)")
+    return found
+
+
+@contextmanager
+def _directory() -> Iterator[str]:
+    """Not below pytest's own, which only root may enter."""
+    directory = tempfile.mkdtemp(prefix="autotrace-test-")
+    try:
+        if os.geteuid() == 0:
+            shutil.chown(directory, NOBODY)
+        yield directory
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _unprivileged(end: signal.Signals) -> list[str]:
+    """Words before a command that is not to run as root, nor longer than this process."""
+    words = ["setpriv", "--pdeathsig", end.name[3:]]
+    if os.geteuid() == 0:
+        words += [f"--reuid={NOBODY}", f"--regid={_group()}", "--clear-groups"]
+    return words
+
+
+def _group() -> int:
+    import pwd
+
+    return pwd.getpwnam(NOBODY).pw_gid
+
+
+def _run(directory: str, *command: str) -> None:
+    done = subprocess.run(
+        [*_unprivileged(signal.SIGKILL), *command],
+        check=False,
+        capture_output=True,
+        text=True,
+        env=_environment(directory),
+        cwd=directory,
+        timeout=START_TIMEOUT,
+    )
+    assert done.returncode == 0, f"{command}: {done.stdout[-1000:]}{done.stderr[-1000:]}"
+
+
+@contextmanager
+def _server(
+    directory: str, command: Callable[[int], list[str]], end: signal.Signals = signal.SIGTERM
+) -> Iterator[int]:
+    """Run a server on a free port; if somebody else takes the port in the meantime, on another one."""
+    log = Path(directory, "log")
+    for attempt in range(ATTEMPTS):
+        port = _free_port()
+        with (
+            log.open("w") as output,
+            subprocess.Popen(
+                [*_unprivileged(end), *command(port)],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=_environment(directory),
+                cwd=directory,
+            ) as process,
+        ):
+            try:
+                if _listens(port, process):
+                    yield port
+                    return
+                assert attempt + 1 < ATTEMPTS, f"{command(port)[0]} does not start: {log.read_text()[-2000:]}"
+            finally:
+                process.send_signal(end)
+                _wait(process)
+
+
+def _free_port() -> int:
+    with socket.socket() as reserved:
+        reserved.bind(("127.0.0.1", 0))
+        return reserved.getsockname()[1]
+
+
+def _listens(port: int, process: subprocess.Popen[Any]) -> bool:
+    deadline = time.monotonic() + START_TIMEOUT
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=5).close()
+        except OSError:
+            time.sleep(0.02)
+        else:
+            return True
+    return False
+
+
+def _until_it_answers(directory: str, *command: str) -> None:
+    """A server may listen before it serves."""
+    deadline = time.monotonic() + START_TIMEOUT
+    while True:
+        try:
+            _run(directory, *command)
+        except AssertionError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+        else:
+            return
+
+
+def _wait(process: subprocess.Popen[Any]) -> None:
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+
+
+def _environment(directory: str) -> dict[str, str]:
+    return {"PATH": os.environ.get("PATH", os.defpath), "HOME": directory, "TMPDIR": directory, "LC_ALL": "C"}
