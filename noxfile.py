@@ -47,6 +47,8 @@ def tests(session: nox.Session) -> None:
     session.install("--quiet", "--upgrade", "pip")
     full = session.python == FULL
     session.install("--quiet", "--editable", ".[test,libraries]" if full else ".[test]")
+    if full and shutil.which("mariadb_config"):
+        session.install("--quiet", "--editable", ".[mysqlclient]")
     session.install("--quiet", "--no-deps", JAEGER_CLASSES)
     chosen = [] if full else ["-m", "not slow", "--ignore", "tests/libraries"]
     session.run("python", "-m", "pytest", *chosen, *session.posargs)

@@ -13,7 +13,15 @@ from autotrace.patching import guard
 sys.path.insert(0, str(Path(__file__).parent))
 
 from echo import echo_server
+from payloads import payload  # noqa: F401 - a fixture
 from programs import Sandbox, collector
+from services import (  # noqa: F401 - fixtures
+    mariadb_url,
+    memcached_address,
+    postgresql_odbc,
+    postgresql_url,
+    redis_url,
+)
 
 
 @pytest.fixture(autouse=True)

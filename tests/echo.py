@@ -10,17 +10,20 @@ from typing import Any, ClassVar
 
 
 class EchoHandler(BaseHTTPRequestHandler):
-    """`/echo` answers with the headers; `/redirect/N` N times, then echoes; `/flaky/N` fails N times."""
+    """`/echo` answers with the headers; `/redirect/N` N times, then echoes; `/flaky/N` fails N times;
+    `/moved?URL` sends there.
+    """
 
     protocol_version = "HTTP/1.1"
     flaky: ClassVar[dict[str, int]] = {}
 
     def do_GET(self) -> None:
-        length = int(self.headers.get("content-length") or 0)
-        self.rfile.read(length)
+        self.read_body()
         _, kind, *rest = self.path.split("?")[0].split("/")
         if kind == "redirect" and int(rest[0]) > 0:
             self.answer(302, b"", location=f"/redirect/{int(rest[0]) - 1}")
+        elif kind == "moved":
+            self.answer(302, b"", location=self.path.partition("?")[2])
         elif kind == "status":
             self.answer(int(rest[0]), b"")
         elif kind == "flaky" and self.flaky.setdefault(self.path, int(rest[0])) > 0:
@@ -33,6 +36,14 @@ class EchoHandler(BaseHTTPRequestHandler):
 
     do_POST = do_PUT = do_GET
     do_HEAD = do_GET
+
+    def read_body(self) -> None:
+        if self.headers.get("transfer-encoding") == "chunked":
+            while size := int(self.rfile.readline(), 16):
+                self.rfile.read(size + len("\r\n"))
+            self.rfile.readline()
+        else:
+            self.rfile.read(int(self.headers.get("content-length") or 0))
 
     def answer(self, status: int, body: bytes, **headers: str) -> None:
         self.send_response(status)

@@ -72,7 +72,10 @@ class Sandbox:
 
     def run(self, *words: str, traced: bool = True, **variables: str) -> Done:
         """Run `python` with `words` to its end, under the launcher unless `traced` is false."""
-        command = [*[LAUNCHER][:traced], "python", *words]
+        return self.execute(*[LAUNCHER][:traced], "python", *words, **variables)
+
+    def execute(self, *command: str, **variables: str) -> Done:
+        """Run a command to its end, as it is."""
         start = time.monotonic()
         done = subprocess.run(
             command,

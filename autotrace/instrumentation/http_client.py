@@ -51,7 +51,8 @@ CLIENT = SpanKind.CLIENT
 _FIRST_ERROR_STATUS = 400
 _VERSIONS: dict[int | None, str] = {9: "0.9", 10: "1.0", 11: "1.1", 20: "2", 30: "3"}
 
-_sent: ContextVar[list[int] | None] = ContextVar("autotrace-http-sent", default=None)
+_group: ContextVar[list[Any] | None] = ContextVar("autotrace-http-group", default=None)
+"""The attempts at one request: how many were made so far, and below which span."""
 
 
 def counted(original: Function, patcher: Patcher, excluded: Callable[..., bool] | None = None) -> Function:
@@ -72,13 +73,42 @@ def counted(original: Function, patcher: Patcher, excluded: Callable[..., bool] 
                 return original(*args, **kwargs)
             finally:
                 detach(context)
-        if _sent.get() is not None:
+        token = open_group()
+        if token is None:
             return original(*args, **kwargs)
-        token = _sent.set([0])
         try:
             return original(*args, **kwargs)
         finally:
-            _sent.reset(token)
+            _group.reset(token)
+
+    return call
+
+
+def open_group() -> Any:
+    """Begin to count; None where a call further out counts already.
+
+    An application that is served inside a call (`ASGITransport`, test clients) has a span of its own
+    current, and its requests count for themselves.
+    """
+    group = _group.get()
+    parent = current().get(SPAN_KEY)
+    return None if group is not None and group[1] is parent else _group.set([0, parent])
+
+
+def counted_coroutine(original: Function, patcher: Patcher) -> Function:
+    """The coroutine twin of `counted`: it differs by `async` and `await`, and has nothing to exclude."""
+
+    async def call(*args: Any, **kwargs: Any) -> Any:
+        token = open_group() if patcher.enabled else None
+        if token is None:
+            return await original(*args, **kwargs)
+        try:
+            return await original(*args, **kwargs)
+        finally:
+            try:
+                _group.reset(token)
+            except ValueError:  # closed late, in another context: nothing to restore there
+                pass
 
     return call
 
@@ -107,6 +137,7 @@ class HttpClient:
         self._methods = Methods(settings)
         self._known = self._methods.known
         self._excluded = settings.excluded_urls(library)
+        self._receivers = settings.propagate_to
         self._emit_old = settings.emit_old_http
         secret = settings.instrumentation_http_capture_headers_sanitize_fields
         self._request_headers = HeaderCapture(
@@ -124,7 +155,7 @@ class HttpClient:
 
     def begin(
         self, method: str, url: str, host: str, port: int | None, headers: Any = None
-    ) -> tuple[AnySpan, Context] | None:
+    ) -> tuple[AnySpan, Context | None] | None:
         """Begin the span of one exchange; None where another layer traces it, or nobody may.
 
         Args:
@@ -135,7 +166,8 @@ class HttpClient:
             headers: A mapping, for those that the operator wants captured.
 
         Returns:
-            The span, and a context that carries it and in which the layers below stand down.
+            The span, and the context that carries it, for `propagate` or `inject`; None where this host
+            may not receive trace headers.
         """
         context = current()
         if context and (context.get(SUPPRESS_KEY) or context.get(SUPPRESS_HTTP_KEY)):
@@ -150,6 +182,8 @@ class HttpClient:
             self._describe,
             (method, url, host, port, headers),
         )
+        if self._receivers is not None and not self._receivers.fullmatch(host):
+            return span, None
         return span, Context({**context, SPAN_KEY: span, SUPPRESS_HTTP_KEY: True})
 
     def _describe(self, request: tuple[str, str, str, int | None, Any]) -> dict[str, Any]:
@@ -160,21 +194,23 @@ class HttpClient:
         )
         if port is not None:
             attributes[SERVER_PORT] = port
-        sent = _sent.get()
-        if sent is not None:
-            if sent[0]:
-                attributes[HTTP_REQUEST_RESEND_COUNT] = sent[0]
-            sent[0] += 1
+        group = _group.get()
+        if group is not None and group[1] is current().get(SPAN_KEY):
+            if group[0]:
+                attributes[HTTP_REQUEST_RESEND_COUNT] = group[0]
+            group[0] += 1
         if self._captures_request and headers is not None:
             self._request_headers.capture(headers.items(), attributes)
         return attributes
 
-    def propagate(self, headers: Any, context: Context) -> Any:
-        """A copy of `headers` that carries the trace.
+    def propagate(self, headers: Any, context: Context | None) -> Any:
+        """A copy of `headers` that carries the trace, where `begin` gave a context.
 
         A copy: the mapping may be a constant of the application's, sent again later. Trace headers
         that the application has set are replaced, whatever their case.
         """
+        if context is None:
+            return headers
         fresh = headers.copy()
         if type(fresh) is dict:
             for name in [name for name in fresh if isinstance(name, str) and name.lower() in self._fields]:
@@ -182,9 +218,10 @@ class HttpClient:
         self._inject(fresh, context)
         return fresh
 
-    def inject(self, carrier: Any, context: Context) -> None:
-        """Write the trace into a carrier that is nobody else's."""
-        self._inject(carrier, context)
+    def inject(self, carrier: Any, context: Context | None) -> None:
+        """Write the trace into a carrier that is nobody else's, where `begin` gave a context."""
+        if context is not None:
+            self._inject(carrier, context)
 
     def succeed(self, span: AnySpan, response: Any) -> None:
         """The response's head is here: end the span. Never raises.
@@ -202,6 +239,15 @@ class HttpClient:
                 response.version,
                 response.headers.items() if self._captures_response else None,
             )
+        except Exception as error:
+            absorbed(error)
+
+    def end(self, span: AnySpan, status: int, version: int | None, headers: Any) -> None:
+        """As `succeed`, for a library that names things otherwise; `headers` has `items`."""
+        if type(span) is not Span:
+            return
+        try:
+            self.finish(span, status, version, headers.items() if self._captures_response else None)
         except Exception as error:
             absorbed(error)
 

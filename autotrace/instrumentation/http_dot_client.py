@@ -1,9 +1,9 @@
 """Client spans for `http.client`, the innermost layer: for programs that use it bare or by urllib.
 
 Patched: `HTTPConnection.putrequest`, `endheaders` and `getresponse`, the three steps of an exchange,
-which `request` and subclasses go through, and `close`, for a response that nobody asks for. Between them the application's code runs, so the span is
-kept on the connection and is not current. It begins with `endheaders`, when the request is complete
-and the connection may have to be made.
+which `request` and subclasses go through, and `close`, for a response that nobody asks for. Between
+them the application's code runs, so the span is kept on the connection and is not current. It begins
+with `endheaders`, when the request is complete and the connection may have to be made.
 
 A layer above that makes the span itself leaves its context on the connection (`ABOVE`): no span is
 made here then, only the trace headers are written.
@@ -15,7 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from autotrace.instrumentation.http_client import HttpClient
-from autotrace.patching.guard import absorbed, guard
+from autotrace.patching.guard import absorbed
 from autotrace.patching.patcher import MARK
 from autotrace.tracing.context import SUPPRESS_HTTP_KEY, SUPPRESS_KEY, current
 

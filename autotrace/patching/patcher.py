@@ -92,6 +92,10 @@ class Patcher:
         setattr(owner, name, value)
         self._applied.append((owner, name, value, found, inherited))
 
+    def flush(self) -> bool:
+        """Send what has ended, within the exit budget: for servers whose process ends without `atexit`."""
+        return self.tracer.provider.force_flush(int(self.settings.exit_timeout * 1000))
+
     def undo(self) -> None:
         """Restore what is still ours; whatever another tool wrapped since falls silent."""
         self.enabled = False

@@ -36,6 +36,8 @@ class Registry:
     def __init__(self, hooks: Iterable[Hook], wake: Callable[[], None]) -> None:
         self.results: dict[Hook, tuple[str, str]] = dict.fromkeys(hooks, (WAITING, ""))
         """What became of each row, and why, for diagnosis."""
+        self.tell: Callable[[Hook, str, str], None] | None = None
+        """Given each row with its result and the reason, where the operator wants to know."""
         self._by_module: dict[str, list[Hook]] = {}
         for hook in self.results:
             self._by_module.setdefault(hook.module, []).append(hook)
@@ -89,8 +91,13 @@ class Registry:
             patcher = self._patchers.pop(hook, None)
             if patcher is not None:
                 patcher.undo()
-            self.results[hook] = (STOOD_DOWN, reason)
+            self._settle(hook, STOOD_DOWN, reason)
         return True
+
+    def _settle(self, hook: Hook, result: str, reason: str) -> None:
+        self.results[hook] = (result, reason)
+        if self.tell is not None:
+            self.tell(hook, result, reason)
 
     def _imported(self, name: str, module: ModuleType) -> None:
         """The end of an import. Never raises: the application's import would fail."""
@@ -114,7 +121,7 @@ class Registry:
                 return  # we are broken, or without a tracer on purpose
         for hook in hooks:
             if self.results[hook][0] == WAITING:
-                self.results[hook] = self._install(hook, module)
+                self._settle(hook, *self._install(hook, module))
 
     def _started(self) -> bool:
         return self._new_patcher is not None

@@ -84,9 +84,9 @@ def test_one_trace_through_two_programs_in_two_formats(sandbox, arrivals):
                 assert get(f"{storefront}/products/7") == "kettle"
         in_json = [span for request in zipkin.received for span in json.loads(request.body)]
     assert arrivals.tree == (
-        "storefront autotrace.flask SERVER GET /products/<int:number>\n"
+        "storefront autotrace.werkzeug SERVER GET /products/<int:number>\n"
         "  storefront autotrace.urllib3 CLIENT GET\n"
-        "    inventory autotrace.flask SERVER GET /stock/<int:number>\n"
+        "    inventory autotrace.werkzeug SERVER GET /stock/<int:number>\n"
         "      inventory autotrace.sqlite3 CLIENT CREATE TABLE products\n"
         "      inventory autotrace.sqlite3 CLIENT INSERT products\n"
         "      inventory autotrace.sqlite3 CLIENT SELECT products\n"

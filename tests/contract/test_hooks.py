@@ -11,7 +11,6 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from echo import echo_server
 from scenarios import SCENARIOS
 
 from autotrace.cli.run import bootstrap_directory
@@ -29,10 +28,10 @@ ROWS = [hook for hook in HOOKS if is_installed(hook)]
 every_row = pytest.mark.parametrize("hook", ROWS, ids=lambda hook: hook.module)
 
 
-@pytest.fixture(scope="module")
-def url():
-    with echo_server() as url:
-        yield url
+@pytest.fixture
+def url_for(request):
+    """The server that a row's scenario works with."""
+    return lambda hook: request.getfixturevalue(SCENARIOS[hook.module].server)
 
 
 def environment(*python_path):
@@ -42,15 +41,17 @@ def environment(*python_path):
         if not name.startswith(("OTEL_", "AUTOTRACE_", "PYTHON")) and not name.lower().endswith("_proxy")
     }
     path = os.pathsep.join([*python_path, str(Path(CHILD).parent)])
-    return {**kept, "PYTHONPATH": path, "OTEL_TRACES_EXPORTER": "none", "PYTHONDONTWRITEBYTECODE": "1"}
+    # eventlet's own DNS client imports trio where that is installed, which then fails on its sockets.
+    plain = {"PYTHONDONTWRITEBYTECODE": "1", "EVENTLET_NO_GREENDNS": "yes"}
+    return {**kept, **plain, "PYTHONPATH": path, "OTEL_TRACES_EXPORTER": "none"}
 
 
 @pytest.fixture
-def once(url):
+def once(url_for):
     """Run a scenario in a fresh interpreter that `sitecustomize` has armed."""
 
     def run(hook, **variables):
-        words = [sys.executable, CHILD, "once", json.dumps({"module": hook.module, "url": url})]
+        words = [sys.executable, CHILD, "once", json.dumps({"module": hook.module, "url": url_for(hook)})]
         environ = {**environment(bootstrap_directory()), **variables}
         done = subprocess.run(words, check=False, capture_output=True, text=True, env=environ, timeout=60)
         assert (done.returncode, done.stderr) == (0, "")
@@ -77,11 +78,11 @@ def forks():
 
 
 @pytest.fixture
-def late(forks, url):
+def late(forks, url_for):
     """Run a scenario with the library imported already: untraced, armed, and disarmed."""
 
     def run(hook, **job):
-        forks.stdin.write(json.dumps({"module": hook.module, "url": url, **job}) + "\n")
+        forks.stdin.write(json.dumps({"module": hook.module, "url": url_for(hook), **job}) + "\n")
         report = json.loads(forks.stdout.readline())
         assert "failed" not in report, report["failed"]
         return report
@@ -103,14 +104,16 @@ def test_every_row_has_a_scenario_and_every_scenario_a_row():
 
 @pytest.mark.skipif(find_spec("uvicorn") is None, reason="without the extra `libraries`")
 def test_the_extra_libraries_has_every_library_of_the_table():
-    assert tuple(ROWS) == HOOKS
+    # One needs a client library of the system to be built.
+    wanted = [hook for hook in HOOKS if hook.library != "mysqlclient" or hook in ROWS]
+    assert wanted == ROWS
 
 
 @every_row
 def test_a_library_imported_later_is_traced(once, hook):
     scenario = SCENARIOS[hook.module]
     report = once(hook)
-    assert not report["early"]
+    assert report["early"] == (hook.module == "os")  # which Python itself imports
     assert report["trace"] == tree(scenario.trace)
     assert begin_alike(report["said"], scenario.says), report["said"]
 

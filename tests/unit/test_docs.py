@@ -217,7 +217,7 @@ def test_reasons_are_in_the_code(reason):
 def test_the_walk_through_shows_the_module_as_it_is():
     page = text_of(DOCS / "adding-an-instrumentation.md")
     assert f"```python\n{text_of(ROOT / 'autotrace' / 'instrumentation' / 'wsgiref.py')}```" in page
-    for source in ("autotrace/instrumentation/hooks.py", "tests/contract/scenarios.py"):
+    for source in ("autotrace/instrumentation/hooks.py", "tests/contract/scenarios/http_servers.py"):
         blocks = re.findall(r"(?ms)^```python\n(.*?)^```", page)
         assert [block for block in blocks if block.strip() in text_of(ROOT / source)], source
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from required import missing
 
 ARTIFACT = "io.zipkin:zipkin-server:3.6.1:jar:exec"
 JAR = "zipkin-server-3.6.1-exec.jar"
@@ -83,16 +84,10 @@ def zipkin_server() -> Any:
 def _jar() -> Path:
     for program in ("java", "mvn"):
         if shutil.which(program) is None and not (program == "mvn" and (CACHE / JAR).exists()):
-            _missing(f"{program} is not installed: no real Zipkin server")
+            missing(f"{program} is not installed: no real Zipkin server")
     if not (CACHE / JAR).exists():
         command = ["mvn", "-q", "dependency:copy", f"-Dartifact={ARTIFACT}", f"-DoutputDirectory={CACHE}"]
         run = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
         if run.returncode != 0:
-            _missing(f"Maven cannot fetch {ARTIFACT}: {run.stdout[-500:]}")
+            missing(f"Maven cannot fetch {ARTIFACT}: {run.stdout[-500:]}")
     return CACHE / JAR
-
-
-def _missing(reason: str) -> None:
-    if os.environ.get("AUTOTRACE_TEST_REQUIRED") == "1":
-        pytest.fail(reason)
-    pytest.skip(reason)

@@ -5,12 +5,22 @@ Imported by child interpreters before anything else is: libraries are imported b
 
 from __future__ import annotations
 
-from scenarios import databases, http_clients, http_servers, opentelemetry_code, standard_library
+from scenarios import (
+    asgi,
+    databases,
+    http_clients,
+    http_servers,
+    messaging,
+    opentelemetry_code,
+    standard_library,
+)
 
 SCENARIOS = {
     **http_servers.SCENARIOS,
+    **asgi.SCENARIOS,
     **http_clients.SCENARIOS,
     **databases.SCENARIOS,
+    **messaging.SCENARIOS,
     **standard_library.SCENARIOS,
     **opentelemetry_code.SCENARIOS,
 }
