@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from contextlib import contextmanager, suppress
 from http.client import HTTPException
 from pathlib import Path
 
 import pytest
+from payloads import environment
 from programs import Sandbox
 from servers import SHOP, serving, wait_until
 
@@ -24,12 +26,12 @@ def gunicorn(tmp_path, arrivals):
     sandbox.write("shop.py", SHOP)
 
     @contextmanager
-    def start(*options, workers=2):
+    def start(*options, workers=2, command=("gunicorn",)):
         # The control socket, with its thread, is new in gunicorn 24.
         sandbox.write(
             "gunicorn.conf.py", f"bind = '127.0.0.1:0'\nworkers = {workers}\ncontrol_socket_disable = True\n"
         )
-        with serving(sandbox, "gunicorn", *options, "shop:app") as server:
+        with serving(sandbox, *command, *options, "shop:app") as server:
             server.find_port()
             yield server
 
@@ -55,6 +57,18 @@ def test_every_request_arrives_once_and_nothing_is_lost_at_the_end(gunicorn, arr
             pass
         assert threads_and_sockets(server.process.pid) == (1, 1), "the listening one"
         server.visit(2)
+        assert server.stop() == 0
+        assert server.said == []
+        server.check(arrivals)
+    assert {span.scope for span in arrivals.spans} == {"autotrace.gunicorn", "autotrace.sqlite3"}
+
+
+@pytest.mark.parametrize("preload", [(), ("--preload",)], ids=["", "preload"])
+def test_the_eventlet_worker_which_new_versions_have_no_more(gunicorn, arrivals, preload):
+    python = environment(sys.executable, "gunicorn==23.0.0", "eventlet", "flask", "opentelemetry-api")
+    with gunicorn("-k", "eventlet", *preload, command=(python, "-m", "gunicorn")) as server:
+        server.visit(8)
+        assert threads_and_sockets(server.process.pid) == (1, 1), "the listening one"
         assert server.stop() == 0
         assert server.said == []
         server.check(arrivals)
