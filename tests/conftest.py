@@ -13,6 +13,7 @@ from autotrace.patching import guard
 sys.path.insert(0, str(Path(__file__).parent))
 
 from echo import echo_server
+from mongodb import mongodb
 from payloads import payload  # noqa: F401 - a fixture
 from programs import Sandbox, collector
 from services import (  # noqa: F401 - fixtures
@@ -20,6 +21,8 @@ from services import (  # noqa: F401 - fixtures
     memcached_address,
     postgresql_odbc,
     postgresql_url,
+    redis_cluster,
+    redis_sentinel,
     redis_url,
 )
 
@@ -55,3 +58,10 @@ def arrivals():
 def sandbox(tmp_path, echo_url):
     """A directory for programs that call the echo server."""
     return Sandbox(tmp_path, ECHO=echo_url, OTEL_SERVICE_NAME="app")
+
+
+@pytest.fixture(scope="session")
+def mongodb_url():
+    """Of a server that keeps documents in memory."""
+    with mongodb() as server:
+        yield f"mongodb://127.0.0.1:{server.server_address[1]}/"

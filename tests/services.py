@@ -14,7 +14,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -102,6 +102,53 @@ def redis_url() -> Iterator[str]:
 
         with _server(directory, command) as port:
             yield f"redis://127.0.0.1:{port}/0"
+
+
+@pytest.fixture(scope="session")
+def redis_cluster() -> Iterator[list[str]]:
+    """Of two nodes of a Redis cluster; the first has the lower half of the slots."""
+    redis, client = (_program("redis-server", name) for name in ("redis-server", "redis-cli"))
+    buses: dict[int, int] = {}
+    with _directory() as directory, ExitStack() as stack:
+
+        def command(port: int) -> list[str]:
+            buses[port] = _free_port()
+            return [
+                *(redis, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", directory),
+                *("--cluster-enabled", "yes", "--cluster-config-file", f"nodes-{port}.conf"),
+                *("--cluster-port", str(buses[port])),
+            ]
+
+        ports = [stack.enter_context(_server(directory, command)) for _ in range(2)]
+        for port, slots in zip(ports, (("0", "8191"), ("8192", "16383"))):
+            _until_it_answers(directory, client, "-e", "-p", str(port), "CLUSTER", "ADDSLOTSRANGE", *slots)
+        met = ("127.0.0.1", str(ports[1]), str(buses[ports[1]]))
+        _until_it_answers(directory, client, "-e", "-p", str(ports[0]), "CLUSTER", "MEET", *met)
+        for port in ports:
+            is_well = f"{client} -p {port} CLUSTER INFO | grep -q cluster_state:ok"
+            _until_it_answers(directory, "sh", "-c", is_well)
+        yield [f"redis://127.0.0.1:{port}/0" for port in ports]
+
+
+@pytest.fixture(scope="session")
+def redis_sentinel(redis_url: str) -> Iterator[int]:
+    """Port of a sentinel that knows the Redis server as `shop`."""
+    redis, client = (_program("redis-server", name) for name in ("redis-server", "redis-cli"))
+    with _directory() as directory:
+
+        def command(port: int) -> list[str]:
+            lines = f"port {port}\nbind 127.0.0.1\ndir {directory}\n"
+            lines += f"sentinel monitor shop 127.0.0.1 {urlsplit(redis_url).port} 1\n"
+            settings = Path(directory, f"sentinel-{port}.conf")
+            settings.write_text(lines)
+            if os.geteuid() == 0:
+                shutil.chown(settings, NOBODY)
+            return [redis, str(settings), "--sentinel"]
+
+        with _server(directory, command) as port:
+            is_known = f"{client} -p {port} SENTINEL MASTER shop | grep -q master"
+            _until_it_answers(directory, "sh", "-c", is_known)
+            yield port
 
 
 @pytest.fixture(scope="session")

@@ -1,10 +1,10 @@
 """Client spans for aiohttp, one per request that leaves the process.
 
-Patched: `BaseConnector.connect`, `ClientRequest.send` and `ClientResponse.start`, the three steps of an exchange;
-the span is handed from one to the next on aiohttp's own objects. `ClientSession._request` around them follows
-redirects, repeats what a kept connection has lost and runs the client's middlewares; it is patched only to
-count. Its arguments stay as they are: the headers that carry the trace are those that aiohttp has made for
-this one request.
+Patched: `BaseConnector.connect`, `ClientRequest.send` and `ClientResponse.start`, the three steps of an
+exchange; the span is handed from one to the next on aiohttp's own objects. `ClientSession._request` around
+them follows redirects, repeats what a kept connection has lost and runs the client's middlewares; it is
+patched only to count. Its arguments stay as they are: the headers that carry the trace are those that aiohttp
+has made for this one request.
 """
 
 from __future__ import annotations

@@ -1,20 +1,19 @@
 """Client spans for botocore and aiobotocore: one per API call, named as `S3.GetObject`.
 
-Patched: `BaseClient._make_api_call`, around all attempts of a call; the HTTP client below makes no spans of its
-own meanwhile. `Endpoint.prepare_request` makes each attempt's request when it is signed already: trace headers
-that are added there, to headers nobody else has, are outside the signature.
+Patched: `BaseClient._make_api_call`, around all attempts of a call; the HTTP client below makes no spans of
+its own meanwhile. `Endpoint.prepare_request` makes each attempt's request when it is signed already: trace
+headers that are added there, to headers nobody else has, are outside the signature.
 
 Spec: https://opentelemetry.io/docs/specs/semconv/cloud-providers/aws-sdk/
 """
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.trace import SpanKind
 
-from autotrace.instrumentation.http import split_host
+from autotrace.instrumentation.http import server_of
 from autotrace.instrumentation.semconv import (
     ERROR_TYPE,
     HTTP_REQUEST_RESEND_COUNT,
@@ -44,8 +43,6 @@ if TYPE_CHECKING:
 _CALL_KEY: Final = "autotrace-aws-call"
 """In the context of a call that has a span."""
 
-_URL: Final = re.compile(r"(\w+)://(?:[^/?#]*@)?([^/?#]*)")
-
 
 def install(module: ModuleType, patcher: Patcher) -> None:
     """Patch `botocore.client`."""
@@ -67,7 +64,7 @@ def install_endpoint(module: ModuleType, patcher: Patcher) -> None:
         if outcome.error is not None or _CALL_KEY not in context:
             return
         request: Any = outcome.result
-        if receivers is None or receivers.fullmatch(_server(request.url)[0]):
+        if receivers is None or receivers.fullmatch(server_of(request.url)[0]):
             patcher.propagator.inject(request.headers, context)
 
     patcher.wrap(module, "Endpoint.prepare_request", observe_prepare)
@@ -106,7 +103,7 @@ class _Calls:
 
 def _describe(called: tuple[Any, str, str]) -> dict[str, Any]:
     client, service, operation = called
-    host, port = _server(client.meta.endpoint_url)
+    host, port = server_of(client.meta.endpoint_url)
     attributes = {
         "rpc.system": "aws-api",
         "rpc.service": service,
@@ -116,11 +113,6 @@ def _describe(called: tuple[Any, str, str]) -> dict[str, Any]:
         SERVER_PORT: port,
     }
     return {name: value for name, value in attributes.items() if value is not None}
-
-
-def _server(url: str) -> tuple[str, int | None]:
-    parts = _URL.match(url)
-    return split_host(parts[2], parts[1]) if parts is not None else ("", None)
 
 
 def _finish(span: Span, outcome: Outcome) -> None:

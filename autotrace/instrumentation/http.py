@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from autotrace.instrumentation.semconv import HTTP_REQUEST_METHOD_ORIGINAL
 
 if TYPE_CHECKING:
-    import re
     from collections.abc import Iterable
     from typing import Final
 
@@ -23,6 +23,8 @@ _SENSITIVE: Final = frozenset({"authorization", "proxy-authorization", "cookie",
 """Never captured in clear text, whatever the settings say."""
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443, "ws": 80, "wss": 443}
+
+_SERVER: Final = re.compile(r"(\w+)://(?:[^/?#]*@)?([^/?#]*)")
 
 _hosts: dict[tuple[str, str], tuple[str, int | None]] = {}
 
@@ -93,6 +95,12 @@ def split_host(host: str, scheme: str) -> tuple[str, int | None]:
             _hosts.clear()
         _hosts[host, scheme] = found
     return found
+
+
+def server_of(url: str) -> tuple[str, int | None]:
+    """Address and port of a full URL; an empty address where it is none."""
+    parts = _SERVER.match(url)
+    return split_host(parts[2], parts[1]) if parts is not None else ("", None)
 
 
 def apply_forwarded(

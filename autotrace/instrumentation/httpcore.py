@@ -1,15 +1,16 @@
 """Client spans for httpcore, which sends the requests of httpx, and those of programs that use it alone.
 
-Patched: `ConnectionPool.handle_request` and `AsyncConnectionPool.handle_async_request`, which send one request
-and return when the response's head is there: over HTTP/1.1 or HTTP/2, directly or through a proxy, on asyncio
-or trio. Nothing is made current for the duration: no library that is traced lies below, and what runs there
-of the application's, the body that it streams, is none of the client's work.
+Patched: `ConnectionPool.handle_request` and `AsyncConnectionPool.handle_async_request`, which send one
+request and return when the response's head is there: over HTTP/1.1 or HTTP/2, directly or through a proxy, on
+asyncio or trio. Nothing is made current for the duration: no library that is traced lies below, and what runs
+there of the application's, the body that it streams, is none of the client's work.
 
 `OTEL_PYTHON_HTTPX_EXCLUDED_URLS` holds for both libraries, and for their successors httpcore2 and httpx2.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from autotrace.instrumentation.http_client import HttpClient
@@ -32,49 +33,52 @@ _VERSIONS: Final = {b"HTTP/1.1": 11, b"HTTP/2": 20, b"HTTP/1.0": 10}
 def install(module: ModuleType, patcher: Patcher) -> None:
     """Patch `httpcore`."""
     client = HttpClient(patcher, "httpx")
+    patcher.replace(module, "ConnectionPool.handle_request", partial(_handle, client, patcher))
+    patcher.replace(
+        module, "AsyncConnectionPool.handle_async_request", partial(_handle_async, client, patcher)
+    )
 
-    def observe(original: Function) -> Function:
-        def handle_request(self: Any, request: Any) -> Any:
-            span: AnySpan | None = None
-            if patcher.enabled:
-                try:
-                    span, request = _begin(client, request)
-                except Exception as error:
-                    absorbed(error)
-            if span is None:
-                return original(self, request)
+
+def _handle(client: HttpClient, patcher: Patcher, original: Function) -> Function:
+    def handle_request(self: Any, request: Any) -> Any:
+        span: AnySpan | None = None
+        if patcher.enabled:
             try:
-                response = original(self, request)
-            except BaseException as error:
-                client.fail(span, error)
-                raise
-            _succeed(client, span, response)
-            return response
+                span, request = _begin(client, request)
+            except Exception as error:
+                absorbed(error)
+        if span is None:
+            return original(self, request)
+        try:
+            response = original(self, request)
+        except BaseException as error:
+            client.fail(span, error)
+            raise
+        _succeed(client, span, response)
+        return response
 
-        return handle_request
+    return handle_request
 
-    def observe_async(original: Function) -> Function:
-        async def handle_async_request(self: Any, request: Any) -> Any:
-            span: AnySpan | None = None
-            if patcher.enabled:
-                try:
-                    span, request = _begin(client, request)
-                except Exception as error:
-                    absorbed(error)
-            if span is None:
-                return await original(self, request)
+
+def _handle_async(client: HttpClient, patcher: Patcher, original: Function) -> Function:
+    async def handle_async_request(self: Any, request: Any) -> Any:
+        span: AnySpan | None = None
+        if patcher.enabled:
             try:
-                response = await original(self, request)
-            except BaseException as error:
-                client.fail(span, error)
-                raise
-            _succeed(client, span, response)
-            return response
+                span, request = _begin(client, request)
+            except Exception as error:
+                absorbed(error)
+        if span is None:
+            return await original(self, request)
+        try:
+            response = await original(self, request)
+        except BaseException as error:
+            client.fail(span, error)
+            raise
+        _succeed(client, span, response)
+        return response
 
-        return handle_async_request
-
-    patcher.replace(module, "ConnectionPool.handle_request", observe)
-    patcher.replace(module, "AsyncConnectionPool.handle_async_request", observe_async)
+    return handle_async_request
 
 
 class _Headers:

@@ -1,8 +1,8 @@
 """httpx: what only it knows of the exchanges that httpcore makes below it.
 
-Patched: `Client.send` and `AsyncClient.send`, inside which redirects and authentication are followed. httpcore
-makes the spans; this layer groups them, so that a redirect counts as a resend. A transport that sends nothing
-through httpcore (`ASGITransport`, `WSGITransport`, `MockTransport`, one of the application's) makes no span.
+Patched: `Client.send` and `AsyncClient.send`, inside which redirects and authentication are followed.
+httpcore makes the spans; this layer groups them, so that a redirect counts as a resend. A transport that
+sends nothing through httpcore (`ASGITransport`, `WSGITransport`, `MockTransport`) makes no span.
 """
 
 from __future__ import annotations

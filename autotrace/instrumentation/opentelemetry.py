@@ -27,6 +27,12 @@ if TYPE_CHECKING:
     Function = Callable[..., Any]
 
 _INSTRUMENTATIONS = "opentelemetry.instrumentation."
+_OURS = {
+    "aiohttp_client": ("aiohttp-client",),
+    "httpx": ("httpx", "httpcore"),
+    "tornado": ("tornado", "tornado-client"),
+}
+"""What we call a library that OpenTelemetry has another name for, or serves together with others."""
 
 
 def install(module: ModuleType, patcher: Patcher) -> None:
@@ -68,7 +74,8 @@ def install_instrumentor(module: ModuleType, patcher: Patcher) -> None:
         if not name.startswith(_INSTRUMENTATIONS):
             return
         library = name[len(_INSTRUMENTATIONS) :].split(".", 1)[0]
-        if patcher.stand_down(library, f"{name} serves it"):
+        left = [patcher.stand_down(ours, f"{name} serves it") for ours in _OURS.get(library, (library,))]
+        if any(left):
             notices.info(
                 f"the application instruments {library} with {name}: autotrace leaves {library} to it"
             )

@@ -59,6 +59,14 @@ _OLD_HTTP_CLIENT: Final = {
     SERVER_ADDRESS: "net.peer.name",
     SERVER_PORT: "net.peer.port",
 }
+_OLD_DATABASE: Final = {
+    "db.system.name": "db.system",
+    "db.namespace": "db.name",
+    "db.operation.name": "db.operation",
+    "db.query.text": "db.statement",
+    SERVER_ADDRESS: "net.peer.name",
+    SERVER_PORT: "net.peer.port",
+}
 
 
 def add_old_http_server(attributes: dict[str, Any]) -> None:
@@ -72,6 +80,16 @@ def add_old_http_server(attributes: dict[str, Any]) -> None:
 def add_old_http_client(attributes: dict[str, Any]) -> None:
     """Repeat a client span's attributes under the names before 1.23 (`http/dup`)."""
     _repeat(attributes, _OLD_HTTP_CLIENT)
+
+
+def add_old_database(attributes: dict[str, Any]) -> None:
+    """Repeat the attributes of a span of a store without SQL under the names before 1.33 (`database/dup`)."""
+    _repeat(attributes, _OLD_DATABASE)
+    system = attributes["db.system.name"]
+    if system == "redis" and "db.name" in attributes:
+        attributes["db.redis.database_index"] = int(attributes.pop("db.name"))
+    elif system == "mongodb" and "db.collection.name" in attributes:
+        attributes["db.mongodb.collection"] = attributes["db.collection.name"]
 
 
 def _repeat(attributes: dict[str, Any], names: dict[str, str]) -> None:

@@ -5,18 +5,18 @@ Patched: `fetch_impl` of both clients, where an exchange begins, queueing includ
 each redirect, from wherever the connection happens to run: the context of the first fetch is kept for it.
 libcurl follows redirects by itself: its exchanges make one span, and the trace headers go along.
 
-tornado sends the headers of the request object, after it has put a copy of the application's there. The trace
-headers are on it for the time of the exchange.
+tornado sends the headers of the request object, where it has put a copy of the application's, and adds its
+own to them. The trace headers are on a copy of this exchange alone, for the same request may be sent twice at
+a time.
 """
 
 from __future__ import annotations
 
-import re
 from contextvars import copy_context
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from autotrace.instrumentation.http import split_host
+from autotrace.instrumentation.http import server_of
 from autotrace.instrumentation.http_client import HttpClient, open_group
 from autotrace.patching.guard import absorbed, guard
 
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 _EXCHANGE: Final = "_autotrace_exchange"
 """The attribute of tornado's proxy around a request."""
 
-_URL: Final = re.compile(r"(\w+)://(?:[^/?#]*@)?([^/?#]*)")
 _VERSIONS: Final = {"HTTP/1.1": 11, "HTTP/1.0": 10}
 _FIRST_FINAL_STATUS: Final = 200
 
@@ -55,12 +54,13 @@ def install_curl(module: ModuleType, patcher: Patcher) -> None:
 class _Exchange:
     """An exchange, and the carrier of its trace headers."""
 
-    __slots__ = ("_client", "_headers", "_replaced", "_span", "context")
+    __slots__ = ("_client", "_headers", "_replaced", "_request", "_span", "context")
 
-    def __init__(self, client: HttpClient, span: AnySpan, headers: Any, context: Context) -> None:
+    def __init__(self, client: HttpClient, span: AnySpan, proxy: Any, context: Context) -> None:
         self._client = client
         self._span: AnySpan | None = span
-        self._headers = headers
+        self._request = proxy.request
+        self._headers = proxy.__dict__["headers"] = proxy.headers.copy()
         self._replaced: dict[str, list[str]] = {}
         self.context = context
 
@@ -81,13 +81,14 @@ class _Exchange:
             self._client.fail(span, error)
 
     def _end(self) -> AnySpan | None:
-        """The span, once; the headers are the application's again."""
+        """The span, once; the request's headers are what tornado has made of them, without the trace's."""
         span, self._span = self._span, None
-        for name, values in self._replaced.items():
-            self._headers.pop(name, None)
-            for value in values:
-                self._headers.add(name, value)
-        self._replaced = {}
+        if span is not None:
+            for name, values in self._replaced.items():
+                self._headers.pop(name, None)
+                for value in values:
+                    self._headers.add(name, value)
+            self._request.headers = self._headers
         return span
 
 
@@ -147,15 +148,14 @@ def _begin(client: HttpClient, request: Any) -> _Exchange | None:
         context = copy_context()
         context.run(open_group)
     url = request.url if isinstance(request.url, str) else request.url.decode()
-    parts = _URL.match(url)
-    if parts is None:  # tornado will say so
+    host, port = server_of(url)
+    if not host:  # tornado will say so
         return None
-    host, port = split_host(parts[2], parts[1])
     begun = context.run(client.begin, request.method, url, host, port, _Pairs(request.headers))
     if begun is None:
         return None
     span, sent = begun
-    exchange = _Exchange(client, span, request.headers, context)
+    exchange = _Exchange(client, span, request, context)
     client.inject(exchange, sent)
     request.__dict__[_EXCHANGE] = exchange
     return exchange

@@ -15,7 +15,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from autotrace.instrumentation.http import split_host
+from autotrace.instrumentation.http import server_of
 from autotrace.instrumentation.http_client import HttpClient, counted
 from autotrace.instrumentation.http_dot_client import ABOVE, writes_headers
 from autotrace.patching.guard import absorbed
@@ -83,8 +83,7 @@ def _target(pool: Any, url: str) -> tuple[str, str, int | None]:
     """The URL in full, and the host and port that it names."""
     host, port, scheme = pool.host, pool.port, pool.scheme
     if url.startswith(("http://", "https://")):  # to a proxy it is absolute
-        scheme, _, rest = url.partition("://")
-        return url, *split_host(rest.partition("/")[0].rpartition("@")[2], scheme)
+        return url, *server_of(url)
     address = f"[{host}]" if ":" in host and host[0] != "[" else host
     if port is None or port == (443 if scheme == "https" else 80):
         return f"{scheme}://{address}{url}", host, port

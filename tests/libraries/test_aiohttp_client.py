@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import socket
 
 import pytest
@@ -92,6 +91,7 @@ def test_an_answer_that_is_an_error(status, echo_url, traced):
     assert traced.span.status_code is StatusCode.ERROR
 
 
+@pytest.mark.skipif(not hasattr(aiohttp, "ConnectionTimeoutError"), reason="repeats nothing before 3.10")
 def test_a_lost_connection_is_tried_again_as_a_sibling(traced):
     answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n[]"
 
@@ -129,11 +129,14 @@ def test_failures_are_recorded_and_reach_the_application(traced):
         closed_url = f"http://127.0.0.1:{unused.getsockname()[1]}"
         silent_url = f"http://127.0.0.1:{silent.getsockname()[1]}"
 
+        error_types = ["aiohttp.client_exceptions.ClientConnectorError"]
+
         async def work(session):
             with pytest.raises(aiohttp.ClientConnectorError):
                 await session.get(closed_url)
-            with pytest.raises(aiohttp.SocketTimeoutError):
+            with pytest.raises(aiohttp.ServerTimeoutError) as timed_out:
                 await session.get(silent_url, timeout=aiohttp.ClientTimeout(sock_read=0.05))
+            error_types.append(f"aiohttp.client_exceptions.{timed_out.type.__name__}")
             with pytest.raises(asyncio.TimeoutError):
                 await session.get(silent_url, timeout=aiohttp.ClientTimeout(total=0.5))
             # The pool's only connection is taken: this one times out before it has any.
@@ -147,9 +150,9 @@ def test_failures_are_recorded_and_reach_the_application(traced):
 
         asyncio.run(_with_one_connection(work))
     types = [span.attributes.get("error.type") for span in traced.spans]
-    assert types[0] == "aiohttp.client_exceptions.ClientConnectorError"
-    assert types[1] == "aiohttp.client_exceptions.SocketTimeoutError"
-    assert types[2:4] == ["TimeoutError"] * 2
+    assert types[:2] == error_types
+    # Of asyncio's own kind before Python 3.11.
+    assert {name.replace("asyncio.exceptions.", "") for name in types[2:4]} == {"TimeoutError"}
     # And the one that was cancelled has not failed.
     assert (len(types), types[4]) == (5, None)
     assert traced.spans[4].status_code is StatusCode.UNSET
@@ -191,6 +194,7 @@ def test_requests_side_by_side_have_their_callers_as_parents(echo_url, traced):
         assert [span.attributes.get("http.request.resend_count") for span in hops] == [None, 1]
 
 
+@pytest.mark.skipif(not hasattr(aiohttp, "ClientMiddlewareType"), reason="came with 3.12")
 def test_what_a_middleware_repeats_is_a_sibling(echo_url, traced):
     async def twice(request, handler):
         answer = await handler(request)
@@ -198,9 +202,7 @@ def test_what_a_middleware_repeats_is_a_sibling(echo_url, traced):
             answer = await handler(request)
         return answer
 
-    received = run(
-        lambda session: echoed(session, echo_url + "/flaky/1/aiohttp"), middlewares=(twice,)
-    )
+    received = run(lambda session: echoed(session, echo_url + "/flaky/1/aiohttp"), middlewares=(twice,))
     assert [span.attributes["http.response.status_code"] for span in traced.spans] == [503, 200]
     assert [span.attributes.get("http.request.resend_count") for span in traced.spans] == [None, 1]
     assert dict(received)["traceparent"].split("-")[2] == f"{traced.spans[1].span_id:016x}"

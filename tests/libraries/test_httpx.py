@@ -74,13 +74,13 @@ def url_of(server):
 
 
 def by_client(url, method="GET", **more):
-    options = {name: more.pop(name) for name in ("auth", "transport", "timeout", "proxy") if name in more}
+    options = {name: more.pop(name) for name in ("auth", "transport", "timeout") if name in more}
     with httpx.Client(follow_redirects=True, trust_env=False, **options) as client:
         return client.request(method, url, **more)
 
 
 async def _by_async_client(url, method, more):
-    options = {name: more.pop(name) for name in ("auth", "transport", "timeout", "proxy") if name in more}
+    options = {name: more.pop(name) for name in ("auth", "transport", "timeout") if name in more}
     async with httpx.AsyncClient(follow_redirects=True, trust_env=False, **options) as client:
         return await client.request(method, url, **more)
 
@@ -251,7 +251,8 @@ def test_http2(http2_url, traced):
 
 
 def test_behind_a_proxy_the_peer_is_the_one_that_was_asked(echo_url, traced):
-    assert by_client("http://shop.example/a", proxy=echo_url).status_code == 200
+    through = httpx.HTTPTransport(proxy=httpx.Proxy(echo_url))
+    assert by_client("http://shop.example/a", transport=through).status_code == 200
     attributes = traced.span.attributes
     assert (attributes["server.address"], attributes["server.port"]) == ("shop.example", 80)
     assert attributes["url.full"] == "http://shop.example/a"
@@ -320,8 +321,8 @@ def test_httpcore_alone(echo_url, traced):
         assert request.headers == before
 
         async def main():
-            async with httpcore.AsyncConnectionPool() as pool, pool.stream("GET", echo_url + "/echo") as answer:
-                return await answer.aread()
+            async with httpcore.AsyncConnectionPool() as pool:
+                return (await pool.request("GET", echo_url + "/echo")).content
 
         assert f"{traced.spans[-1].span_id:016x}" not in asyncio.run(main()).decode()
     assert [span.attributes["http.response.status_code"] for span in traced.spans] == [200] * 3

@@ -97,6 +97,21 @@ def test_redirects_are_siblings_with_a_count_also_when_they_wait_in_the_queue(ec
     assert len(clients(traced)) == 15
 
 
+@each_client
+def test_one_request_object_sent_twice_at_a_time(kind, echo_url, traced):
+    request = httpclient.HTTPRequest(echo_url + "/echo", headers={"X-Mine": "1"})
+
+    async def work(client):
+        return await asyncio.gather(client.fetch(request), client.fetch(request))
+
+    answers = [dict(json.loads(answer.body)) for answer in run(kind, work)]
+    sent = {answer["traceparent"].split("-")[2] for answer in answers}
+    assert sent == {f"{span.span_id:016x}" for span in traced.spans}
+    assert len(sent) == 2
+    assert "traceparent" not in request.headers
+    assert request.headers["X-Mine"] == "1"
+
+
 def test_a_redirect_to_a_host_that_may_not_receive_trace_headers(echo_url):
     with instrumented(*STACK, AUTOTRACE_PROPAGATE_TO="localhost") as traced:
         told = echo_url.replace("127.0.0.1", "localhost")

@@ -13,6 +13,7 @@ from scenarios import (
     messaging,
     opentelemetry_code,
     standard_library,
+    stores,
 )
 
 SCENARIOS = {
@@ -20,6 +21,7 @@ SCENARIOS = {
     **asgi.SCENARIOS,
     **http_clients.SCENARIOS,
     **databases.SCENARIOS,
+    **stores.SCENARIOS,
     **messaging.SCENARIOS,
     **standard_library.SCENARIOS,
     **opentelemetry_code.SCENARIOS,

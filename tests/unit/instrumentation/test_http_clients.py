@@ -186,6 +186,37 @@ def test_excluded_urls_are_not_traced_in_any_layer(url):
     assert len(traced.spans) == 2
 
 
+@each_client
+def test_hosts_that_may_not_receive_trace_headers(get, url):
+    shared = {"X-Mine": "1", "Traceparent": "mine"}
+    with instrumented(*STACK, AUTOTRACE_PROPAGATE_TO="localhost,.internal") as traced:
+        kept = dict(echoed(get, url + "/echo", headers=shared))
+        told = dict(echoed(get, url.replace("127.0.0.1", "localhost") + "/echo"))
+    assert kept["traceparent"] == "mine"
+    assert told["traceparent"].startswith("00-")
+    assert [span.attributes["http.response.status_code"] for span in traced.spans] == [200, 200]
+
+
+@pytest.mark.parametrize(
+    ("get", "library"), [(by_urllib3, "URLLIB3"), (by_urllib, "URLLIB"), (by_http_client, "HTTP_CLIENT")]
+)
+def test_excluded_urls_of_one_library(get, library, url):
+    with instrumented(*STACK, **{f"OTEL_PYTHON_{library}_EXCLUDED_URLS": "/echo.secret"}) as traced:
+        assert get(url + "/echo?secret") == 200
+        assert traced.spans == []
+        assert get(url + "/echo?open") == 200
+    assert traced.span.attributes["url.full"] == url + "/echo?open"
+
+
+@pytest.mark.parametrize("get", [by_requests, by_urllib3, by_urllib])
+def test_a_redirect_to_a_host_that_may_not_receive_trace_headers(get, url):
+    allowed = url.replace("127.0.0.1", "localhost")
+    with instrumented(*STACK, AUTOTRACE_PROPAGATE_TO="localhost") as traced:
+        answer = dict(echoed(get, f"{allowed}/moved?{url}/echo"))
+    assert "traceparent" not in answer
+    assert [span.attributes["server.address"] for span in traced.spans] == ["localhost", "127.0.0.1"]
+
+
 def test_headers_are_captured_on_demand_and_redacted(url):
     with instrumented(
         *STACK,

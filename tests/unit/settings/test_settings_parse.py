@@ -363,6 +363,31 @@ def test_flags_hold_for_their_own_element_on_every_python(lines):
     assert lines() == []
 
 
+@pytest.mark.parametrize(
+    ("text", "told", "kept"),
+    [
+        ("", ["anything"], []),
+        ("*", ["anything", "::1"], []),
+        ("api.example.com", ["api.example.com", "API.example.com."], ["example.com", "xapi.example.com"]),
+        (".example.com", ["a.example.com", "a.b.example.com"], ["example.com", "badexample.com"]),
+        ("*.corp, 10.0.*,[::1]", ["a.corp", "10.0.3.4", "::1"], ["corp", "110.0.3.4", "a.corp.evil"]),
+    ],
+)
+def test_hosts_that_may_receive_trace_headers(text, told, kept, lines):
+    hosts = parse({"AUTOTRACE_PROPAGATE_TO": text}).propagate_to
+    assert [host for host in told if hosts is not None and not hosts.fullmatch(host)] == []
+    assert [host for host in kept if hosts is None or hosts.fullmatch(host)] == []
+    assert lines() == []
+
+
+def test_what_is_no_host_name_is_left_out_and_opens_nothing(lines):
+    hosts = parse({"AUTOTRACE_PROPAGATE_TO": "https://a.example/,b:80,.,c.example"}).propagate_to
+    assert [host for host in ("a.example", "b", "c.example") if hosts.fullmatch(host)] == ["c.example"]
+    hosts = parse({"AUTOTRACE_PROPAGATE_TO": "https://a.example/"}).propagate_to
+    assert not hosts.fullmatch("a.example")
+    assert len(lines()) == 2
+
+
 @pytest.mark.parametrize("side", ["server_request", "server_response", "client_request", "client_response"])
 def test_captured_headers_match_the_whole_name_in_any_case(side):
     field = f"instrumentation_http_capture_headers_{side}"

@@ -1,0 +1,117 @@
+"""One unit of work for each client of a store without SQL."""
+
+from __future__ import annotations
+
+from scenarios.scenario import START, Scenario
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+def ask_redis(library: str, name: str) -> Any:
+    def work(url: str) -> Any:
+        import asyncio
+        from importlib import import_module
+
+        module = import_module(library)
+        client = getattr(module, name)
+
+        async def ask() -> Any:
+            one = getattr(module.asyncio, name).from_url(url)
+            found = await one.get("user:7")
+            await one.aclose()
+            return found.decode()
+
+        with client.from_url(url) as one:
+            one.delete("user:7")
+            one.set("user:7", "ada")
+            try:
+                one.lpush("user:7", "bob")
+            except module.ResponseError as error:
+                refused = str(error)
+            found = one.pipeline().get("user:7").get("user:8").execute()[0].decode()
+        return [found, refused, asyncio.run(ask())]
+
+    return work
+
+
+def of_redis(library: str, name: str) -> Scenario:
+    return Scenario(
+        ask_redis(library, name),
+        f"""
+        autotrace.{library} CLIENT DEL
+        autotrace.{library} CLIENT SET
+        autotrace.{library} CLIENT LPUSH ERROR
+        autotrace.{library} CLIENT MULTI GET
+        autotrace.{library} CLIENT GET
+        """,
+        before=START,
+        after=("autotrace.tracing.span:Span.end",),
+        server="redis_url",
+    )
+
+
+def ask_memcached(address: str) -> Any:
+    from pymemcache.client import HashClient, MemcacheError
+
+    client = HashClient([address])
+    client.set("user:7", "ada", noreply=False)
+    found = [client.get("user:7").decode(), sorted(client.get_many(["user:7", "user:8"]))]
+    try:
+        client.incr("user:7", 1)
+    except MemcacheError as error:
+        refused = str(error)
+    client.close()
+    return [found, refused]
+
+
+def ask_mongodb(url: str) -> Any:
+    import pymongo
+
+    with pymongo.MongoClient(url) as client:
+        users = client.shop.users
+        users.insert_one({"_id": 7, "name": "ada"})
+        try:
+            users.insert_one({"_id": 7, "name": "bob"})
+        except pymongo.errors.DuplicateKeyError as error:
+            refused = error.code
+        try:
+            client.shop.command("nosuch")
+        except pymongo.errors.OperationFailure as error:
+            unknown = error.code
+        found = users.find_one({"_id": 7})["name"]
+        users.drop()
+    return [found, refused, unknown]
+
+
+SCENARIOS = {
+    "pymongo.monitoring": Scenario(
+        ask_mongodb,
+        """
+        autotrace.pymongo CLIENT insert users
+        autotrace.pymongo CLIENT insert users ERROR
+        autotrace.pymongo CLIENT nosuch ERROR
+        autotrace.pymongo CLIENT find users
+        autotrace.pymongo CLIENT drop users
+        """,
+        before=START,
+        after=("autotrace.tracing.span:Span.end",),
+        server="mongodb_url",
+    ),
+    "pymemcache.client": Scenario(
+        ask_memcached,
+        """
+        autotrace.pymemcache CLIENT set
+        autotrace.pymemcache CLIENT get
+        autotrace.pymemcache CLIENT get_many
+        autotrace.pymemcache CLIENT incr ERROR
+        """,
+        before=START,
+        after=("autotrace.tracing.span:Span.end",),
+        server="memcached_address",
+    ),
+    "redis": of_redis("redis", "Redis"),
+    "valkey": of_redis("valkey", "Valkey"),
+}
+"""By the module that a row patches."""
