@@ -16,6 +16,7 @@ from echo import echo_server
 from mongodb import mongodb
 from payloads import payload  # noqa: F401 - a fixture
 from programs import Sandbox, collector
+from search_engine import search_engine
 from services import (  # noqa: F401 - fixtures
     mariadb_url,
     memcached_address,
@@ -65,3 +66,10 @@ def mongodb_url():
     """Of a server that keeps documents in memory."""
     with mongodb() as server:
         yield f"mongodb://127.0.0.1:{server.server_address[1]}/"
+
+
+@pytest.fixture(scope="session")
+def search_engine_url():
+    """Of a server that passes for Elasticsearch and for OpenSearch."""
+    with search_engine() as engine:
+        yield engine.url

@@ -372,6 +372,21 @@ HOOKS = (
         ">=3.12",
         attaches_to="_EventListeners.__init__: a listener for the commands of each client",
     ),
+    Hook(
+        "elasticsearch",
+        "elasticsearch._otel",
+        f"{_HERE}.elasticsearch:install",
+        ">=8.13",
+        attaches_to="OpenTelemetry.span, in which the client sends each call",
+    ),
+    Hook(
+        "opensearch",
+        "opensearchpy",
+        f"{_HERE}.opensearch:install",
+        ">=2.0",
+        distribution="opensearch-py",
+        attaches_to="perform_request and get_connection of Transport and AsyncTransport",
+    ),
     Hook("logging", "logging", f"{_HERE}.logging:install", waits=True, attaches_to="Logger.handle"),
     Hook(
         "threading",

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     AnySpan = Span | UnsampledSpan
 
 SERVER = SpanKind.SERVER
+_put = dict[str, Any].__setitem__
+"""Past `Context`, which refuses changes."""
 _SERVER_ERROR = 500
 
 
@@ -56,6 +58,7 @@ class HttpServer:
         self._trace_keys = None if reads is None else tuple(map(key_of, reads))
         self._describe = describe
         self.methods = Methods(settings)
+        self._known = self.methods.known
         self.excluded = settings.excluded_urls(library)
         secret = settings.instrumentation_http_capture_headers_sanitize_fields
         self.request_headers = HeaderCapture(
@@ -80,13 +83,14 @@ class HttpServer:
         Returns:
             The span, and the context in which the application is to run.
         """
-        context = current()
+        before = context = current()
         if context and suppressed(context):
             return None
-        if self._trace_keys is None:
-            context = self._extract(carrier, context, getter)
+        keys = self._trace_keys
+        if keys is None:
+            before = context = self._extract(carrier, context, getter)
         else:
-            for key in self._trace_keys:
+            for key in keys:
                 if key in carrier:  # else there is nothing to extract: the usual case at the edge
                     context = self._extract(carrier, context, getter)
                     break
@@ -95,9 +99,12 @@ class HttpServer:
             span = self._unrecorded(context)
         else:
             span = self._tracer.start(
-                self.methods.known.get(method, "HTTP"), SERVER, {}, context, self._describe, carrier
+                self._known.get(method, "HTTP"), SERVER, {}, context, self._describe, carrier
             )
-        return span, Context({**context, SPAN_KEY: span})
+        if context is before:
+            return span, Context({**context, SPAN_KEY: span})
+        _put(context, SPAN_KEY, span)  # our own propagators have just made it, for nobody else
+        return span, context
 
     def _unrecorded(self, context: Context) -> UnsampledSpan:
         provider = self._tracer.provider

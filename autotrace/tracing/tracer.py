@@ -97,8 +97,11 @@ class Tracer(trace.Tracer):
             if parent.trace_state is not None:
                 span.trace_state = parent.trace_state
             return span
-        if type(parent) not in _OURS:
-            parent = self._parent_elsewhere(parent, kind)
+        if parent is None:
+            if kind is not SERVER and kind is not CONSUMER:  # these are no part of what started the process
+                parent = provider.process_parent
+        elif type(parent) not in _OURS:
+            parent = _foreign(parent)
 
         sampled: Any  # None while nobody has decided
         if parent is None:
@@ -168,15 +171,6 @@ class Tracer(trace.Tracer):
         if provider.processors:
             provider.on_start(span, context)
         return span
-
-    def _parent_elsewhere(self, found: Any, kind: SpanKind) -> Any:
-        """The parent where the context holds no span of ours: a foreign one, or what started the process.
-
-        A request from outside (SERVER, CONSUMER) is no part of what started this process.
-        """
-        if found is not None:
-            return _foreign(found)
-        return None if kind is SERVER or kind is CONSUMER else self.provider.process_parent
 
     def start_leaf(self, name: str, kind: SpanKind, attributes: Attributes, context: Context) -> Span | None:
         """Begin a span that nothing can be the child of; None where there is nothing to record."""

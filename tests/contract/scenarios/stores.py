@@ -85,7 +85,58 @@ def ask_mongodb(url: str) -> Any:
     return [found, refused, unknown]
 
 
+def ask_search_engine(module: str, name: str) -> Any:
+    def work(url: str) -> Any:
+        from importlib import import_module
+
+        client = getattr(import_module(module), name)(url)
+        found = client.search(index="users")["hits"]
+        try:
+            client.get(index="users", id="8")
+        except import_module(module).NotFoundError as error:
+            refused = str(error)
+        client.transport.close()
+        return [found, refused]
+
+    return work
+
+
+def of_search_engine(module: str, name: str, library: str, without: str) -> Scenario:
+    return Scenario(
+        ask_search_engine(module, name),
+        f"""
+        autotrace.{library} CLIENT search users
+        autotrace.{library} CLIENT get users ERROR
+        """,
+        without=without,
+        before=START,
+        after=("autotrace.tracing.span:Span.end",),
+        server="search_engine_url",
+    )
+
+
 SCENARIOS = {
+    "elasticsearch._otel": of_search_engine(
+        "elasticsearch",
+        "Elasticsearch",
+        "elasticsearch",
+        # The client's own.
+        """
+        elasticsearch-api INTERNAL search
+          autotrace.urllib3 CLIENT POST
+        elasticsearch-api INTERNAL get ERROR
+          autotrace.urllib3 CLIENT GET ERROR
+        """,
+    ),
+    "opensearchpy": of_search_engine(
+        "opensearchpy",
+        "OpenSearch",
+        "opensearch",
+        """
+        autotrace.urllib3 CLIENT POST
+        autotrace.urllib3 CLIENT GET ERROR
+        """,
+    ),
     "pymongo.monitoring": Scenario(
         ask_mongodb,
         """
