@@ -161,6 +161,7 @@ ROWS = (
         6,
         blocks("hello unsampled", 512, 0, agents=MANY[:-1]),
     ),
+    Row("fastapi", "FastAPI `/hello` (1 span)", "us", 25, blocks("fastapi hello", 256, 1, agents=MANY[:-1])),
     Row(
         "span",
         "one internal span, five attributes, caller's thread",

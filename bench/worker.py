@@ -41,6 +41,10 @@ def _job(agent: str, name: str) -> tuple[Job, Callable[[], object]]:
         from bench import span_jobs
 
         return span_jobs.job(agent, name)
+    if name.startswith("fastapi "):
+        from bench import asgi_app, asgi_loop
+
+        return asgi_loop.job(asgi_app.app, name[len("fastapi ") :]), flush_of_provider()
     from bench import apps, requests_loop
 
     if agent == "floor":

@@ -8,6 +8,7 @@ from __future__ import annotations
 from scenarios import (
     asgi,
     databases,
+    frameworks,
     http_clients,
     http_servers,
     messaging,
@@ -19,6 +20,7 @@ from scenarios import (
 SCENARIOS = {
     **http_servers.SCENARIOS,
     **asgi.SCENARIOS,
+    **frameworks.SCENARIOS,
     **http_clients.SCENARIOS,
     **databases.SCENARIOS,
     **stores.SCENARIOS,
