@@ -8,34 +8,26 @@ its library to itself (`instrumentation/opentelemetry.py`).
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping
     from typing import Final
 
 
-class Other(NamedTuple):
-    """A tracer, and how its presence shows."""
-
-    name: str
-    """Of its package, or of its command."""
-    directory: str
-    """On `PYTHONPATH` when its launcher has started the program."""
-    modules: tuple[str, ...] = ()
-    """Imported only to attach it from within the program."""
-
-
-OTHERS: Final = (
-    Other("ddtrace", "ddtrace/bootstrap", ("ddtrace.auto", "ddtrace.bootstrap.sitecustomize")),
-    Other("newrelic", "newrelic/bootstrap"),
-    Other("elasticapm", "elasticapm/instrumentation/wrapper"),
-    Other(
+OTHERS: Final[tuple[tuple[str, str, tuple[str, ...]], ...]] = (
+    ("ddtrace", "ddtrace/bootstrap", ("ddtrace.auto", "ddtrace.bootstrap.sitecustomize")),
+    ("newrelic", "newrelic/bootstrap", ()),
+    ("elasticapm", "elasticapm/instrumentation/wrapper", ()),
+    (
         "opentelemetry-instrument",
         "opentelemetry/instrumentation/auto_instrumentation",
         ("opentelemetry.instrumentation.auto_instrumentation",),
     ),
 )
+"""Name of the package or command; its directory on `PYTHONPATH` when its launcher has started the program;
+modules imported only to attach it from within.
+"""
 
 
 def attached(environ: Mapping[str, str], modules: Container[str]) -> str:
@@ -44,8 +36,8 @@ def attached(environ: Mapping[str, str], modules: Container[str]) -> str:
     One that its launcher has prepared, but that has found itself switched off, is not imported.
     """
     entries = environ.get("PYTHONPATH", "").replace(os.sep, "/").split(os.pathsep)
-    for other in OTHERS:
-        launched = any(entry.rstrip("/").endswith("/" + other.directory) for entry in entries)
-        if (launched and other.name in modules) or any(module in modules for module in other.modules):
-            return other.name
+    for name, directory, attaching in OTHERS:
+        launched = any(entry.rstrip("/").endswith("/" + directory) for entry in entries)
+        if (launched and name in modules) or any(module in modules for module in attaching):
+            return name
     return ""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from autotrace.settings import Settings
 
 _ARCHITECTURES: Final = {"x86_64": "amd64", "AMD64": "amd64", "aarch64": "arm64", "i686": "x86"}
-_CONTAINER_ID: Final = re.compile(r"(?<![0-9a-f])([0-9a-f]{64})(?![0-9a-f])")
+_CONTAINER_ID: Final = r"(?<![0-9a-f])([0-9a-f]{64})(?![0-9a-f])"
 _NAMESPACE_FILE: Final = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 _KUBERNETES: Final = {
     "k8s.pod.name": ("OTEL_RESOURCE_ATTRIBUTES_POD_NAME", "POD_NAME", "HOSTNAME"),
@@ -86,7 +86,7 @@ def _container() -> dict[str, Any]:
         try:
             with open(path, encoding="utf-8", errors="replace") as lines:  # noqa: PTH123
                 for line in lines:
-                    found = _CONTAINER_ID.search(line)
+                    found = re.search(_CONTAINER_ID, line)
                     if found and (not marks or any(mark in line for mark in marks)):
                         return {"container.id": found[1]}
         except OSError:

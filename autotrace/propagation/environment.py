@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry.propagators.textmap import Getter, Setter
 
 from autotrace import notices
-from autotrace.propagation.xray import HEADER as XRAY_HEADER
-from autotrace.propagation.xray import XRay
 from autotrace.tracing.context import SPAN_KEY, current
 
 if TYPE_CHECKING:
@@ -26,16 +24,15 @@ if TYPE_CHECKING:
 
     from autotrace.propagation.composite import Composite
 
-LAMBDA_VARIABLE: Final = "_X_AMZN_TRACE_ID"
-
-_is_normal: Final = re.compile("[A-Z_][A-Z0-9_]*").fullmatch
-_odd: Final = re.compile("[^A-Za-z0-9_]")
+# Compiled when they are needed, not at start.
+_NORMAL: Final = "[A-Z_][A-Z0-9_]*"
+_ODD: Final = "[^A-Za-z0-9_]"
 
 
 def normal_name(key: str) -> str:
     """The variable for a header: `x-b3-traceid` is `X_B3_TRACEID`."""
-    name = _odd.sub("_", key).upper()
-    return name if _is_normal(name) else "_" + name
+    name = re.sub(_ODD, "_", key).upper()
+    return name if re.fullmatch(_NORMAL, name) else "_" + name
 
 
 class EnvironmentGetter(Getter[Mapping[str, str]]):
@@ -48,7 +45,7 @@ class EnvironmentGetter(Getter[Mapping[str, str]]):
 
     def keys(self, carrier: Mapping[str, str]) -> list[str]:
         """The names that are normal already; headers found by prefix do not survive."""
-        return [name for name in carrier if _is_normal(name)]
+        return [name for name in carrier if re.fullmatch(_NORMAL, name)]
 
 
 class EnvironmentSetter(Setter[MutableMapping[str, str]]):
@@ -71,8 +68,10 @@ def read(environ: Mapping[str, str], propagator: Composite) -> Context:
     context = propagator.extract(environ, None, GETTER)
     if SPAN_KEY not in context:
         for member in propagator.propagators:
-            if isinstance(member, XRay):
-                return member.extract({XRAY_HEADER: environ.get(LAMBDA_VARIABLE)}, context)
+            extract_from_lambda = getattr(member, "extract_from_lambda", None)
+            if extract_from_lambda is not None:
+                found: Context = extract_from_lambda(environ, context)
+                return found
     return context
 
 

@@ -14,19 +14,20 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import Final
 
+# Compiled when they are needed, not at start.
 # `+` is legal but encoded: peers that use `unquote_plus`, or Go's `QueryUnescape`, make it a space.
-_UNSAFE: Final = re.compile(r"[^!#$&'()*\-./0-9:<=>?@A-Z\[\]^_`a-z{|}~]+")
-_ENCODED: Final = re.compile("(?:%[0-9A-Fa-f]{2})+")
+_UNSAFE: Final = r"[^!#$&'()*\-./0-9:<=>?@A-Z\[\]^_`a-z{|}~]+"
+_ENCODED: Final = "(?:%[0-9A-Fa-f]{2})+"
 
 
 def encode(text: str) -> str:
     """`text` as a baggage value; what UTF-8 cannot say (lone surrogates) becomes `?`."""
-    return _UNSAFE.sub(_encoded, text)
+    return re.sub(_UNSAFE, _encoded, text)
 
 
 def decode(text: str) -> str:
     """The text that `encode` made; bytes that are not UTF-8 become U+FFFD, a lone `%` stays."""
-    return _ENCODED.sub(_decoded, text) if "%" in text else text
+    return re.sub(_ENCODED, _decoded, text) if "%" in text else text
 
 
 def _encoded(match: re.Match[str]) -> str:

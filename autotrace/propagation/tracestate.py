@@ -7,13 +7,14 @@ Spec: https://www.w3.org/TR/trace-context-2/#tracestate-header
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import TYPE_CHECKING
 
 from opentelemetry import trace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from typing import Final
 
 MAX_MEMBERS: Final = 32
@@ -28,9 +29,13 @@ _MAX_INPUT: Final = 32_768
 
 _KEY = "[a-z0-9][a-z0-9_*/@-]{0,255}"
 _VALUE = r"[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]"
-_is_key: Final = re.compile(_KEY).fullmatch
-_is_value: Final = re.compile(_VALUE).fullmatch
-_member: Final = re.compile(f"({_KEY})=({_VALUE})").fullmatch
+_MEMBER = f"({_KEY})=({_VALUE})"
+
+
+@functools.cache
+def _grammar(pattern: str) -> Callable[[str], re.Match[str] | None]:
+    """Compiled when it is needed, not at start, and kept, whatever the application compiles."""
+    return re.compile(pattern).fullmatch
 
 
 def parse(header: str) -> TraceState | None:
@@ -38,12 +43,13 @@ def parse(header: str) -> TraceState | None:
     if len(header) > _MAX_INPUT:
         return None
     members: dict[str, str] = {}
+    matched = _grammar(_MEMBER)
     count = 0
     for part in header.split(","):
         member = part.strip(" \t")
         if not member:
             continue
-        match = _member(member)
+        match = matched(member)
         count += 1
         if match is None or count > MAX_MEMBERS:
             return None
@@ -99,7 +105,11 @@ class TraceState(trace.TraceState):
 
 
 def _is_legal(key: object, value: object) -> bool:
-    return isinstance(key, str) and isinstance(value, str) and bool(_is_key(key) and _is_value(value))
+    return (
+        isinstance(key, str)
+        and isinstance(value, str)
+        and bool(_grammar(_KEY)(key) and _grammar(_VALUE)(value))
+    )
 
 
 def _length(members: Iterable[str]) -> int:

@@ -18,11 +18,13 @@ from autotrace.tracing.remote import RemoteSpan
 from autotrace.tracing.span import SAMPLED
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Final
 
     from opentelemetry.propagators.textmap import CarrierT, Getter, Setter
 
 HEADER: Final = "X-Amzn-Trace-Id"
+LAMBDA_VARIABLE: Final = "_X_AMZN_TRACE_ID"
 
 _MAX_INPUT: Final = 2048
 _root: Final = re.compile("1-([0-9a-f]{8})-([0-9a-f]{24})", re.IGNORECASE | re.ASCII).fullmatch
@@ -44,6 +46,10 @@ class XRay(TextMapPropagator):
         header = text_in_any_case(getter, carrier, HEADER)
         span = parse(header) if header else None
         return context if span is None else with_span(span, context)
+
+    def extract_from_lambda(self, environ: Mapping[str, str], context: Context) -> Context:
+        """Make the span current that AWS Lambda names in the environment."""
+        return self.extract({HEADER: environ.get(LAMBDA_VARIABLE)}, context)
 
     def inject(
         self, carrier: CarrierT, context: Context | None = None, setter: Setter[CarrierT] = default_setter

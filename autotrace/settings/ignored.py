@@ -38,6 +38,16 @@ IGNORED: Final = (
         "OTEL_PYTHON_AUTO_INSTRUMENTATION_EXPERIMENTAL_GEVENT_PATCH",
         "patching is the program's own first act",
     ),
+    Ignored(
+        "OTEL_PYTHON_INSTRUMENTATION_ELASTICSEARCH_ENABLED",
+        "the client of Elasticsearch reads it itself",
+        silent=True,
+    ),
+    Ignored(
+        "OTEL_PYTHON_INSTRUMENTATION_ELASTICSEARCH_CAPTURE_SEARCH_QUERY",
+        "the client of Elasticsearch reads it itself",
+        silent=True,
+    ),
     Ignored("OTEL_PYTHON_EXPORTER_OTLP_HTTP_CREDENTIAL_PROVIDER", "experimental, not supported"),
     Ignored("OTEL_PYTHON_EXPORTER_OTLP_HTTP_TRACES_CREDENTIAL_PROVIDER", "experimental, not supported"),
 )

@@ -10,11 +10,12 @@ if TYPE_CHECKING:
     from re import Pattern
     from typing import Final
 
-_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_HEADER_VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
-_LEADING_FLAGS: Final = re.compile(r"\A\(\?([imsx]+)\)(.*)\Z", re.DOTALL)
-_HOST: Final = re.compile(r"\.?[\w*][\w.*-]*|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(%\w+)?")
-_ESCAPE: Final = re.compile(rb"%([0-9A-Fa-f]{2})?")
+# Compiled when they are needed, not at start.
+_HEADER_NAME: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_HEADER_VALUE: Final = r"[\t\x20-\x7e\x80-\xff]*"
+_LEADING_FLAGS: Final = r"(?s)\A\(\?([imsx]+)\)(.*)\Z"
+_HOST: Final = r"\.?[\w*][\w.*-]*|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(%\w+)?"
+_ESCAPE: Final = rb"%([0-9A-Fa-f]{2})?"
 
 
 def elements(text: str) -> tuple[str, ...]:
@@ -66,7 +67,7 @@ def headers(text: str, complain: Callable[[str], None]) -> tuple[tuple[str, str]
             value = _percent_decoded(value)
         except ValueError:
             pass
-        if equals and _HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(value):
+        if equals and re.fullmatch(_HEADER_NAME, name) and re.fullmatch(_HEADER_VALUE, value):
             pairs[name.lower()] = value
         else:
             bad.append(str(number))
@@ -99,7 +100,7 @@ def hosts(text: str, complain: Callable[[str], None]) -> Pattern[str]:
     bad = []
     for element in elements(text):
         host = element[1:-1] if element[0] == "[" and element[-1] == "]" else element
-        if not _HOST.fullmatch(host):
+        if not re.fullmatch(_HOST, host):
             bad.append(repr(element[:80]))
             continue
         words = ("*" + host if host[0] == "." else host).rstrip(".").split("*")
@@ -115,7 +116,7 @@ def _joined(text: str, complain: Callable[[str], None], frame: str, flags: int) 
     pattern = None
     for element in elements(text):
         # Flags may stand at the start of the whole expression only: let them hold for their element.
-        scoped = _LEADING_FLAGS.sub(r"(?\1:\2)", element)
+        scoped = re.sub(_LEADING_FLAGS, r"(?\1:\2)", element)
         try:
             re.compile(scoped)
             # Sound alone is not enough: two elements may define the same group.
@@ -136,7 +137,7 @@ def _percent_decoded(text: str) -> str:
         ValueError: An escape is incomplete, or the result is not UTF-8.
     """
     raw = text.encode("utf-8", "surrogateescape")
-    return _ESCAPE.sub(lambda escape: bytes.fromhex(_digits(escape)), raw).decode("utf-8")
+    return re.sub(_ESCAPE, lambda escape: bytes.fromhex(_digits(escape)), raw).decode("utf-8")
 
 
 def _digits(escape: re.Match[bytes]) -> str:
