@@ -32,6 +32,7 @@ _ATTRIBUTE: Final = "_autotrace_prepared"
 """Of a pool: what the spans of its commands have in common."""
 
 _PORT: Final = 6379
+_MAX_MASTERS: Final = 64
 _MAX_WORD: Final = 64
 _MAX_MASKED: Final = 20
 """Arguments of a command that are shown, as question marks."""
@@ -93,25 +94,24 @@ _CODES: Final = {
 
 def install(module: ModuleType, patcher: Patcher) -> None:
     """Patch the package `redis`."""
-    install_as("Redis", module, patcher)
+    patch("Redis", module, patcher)
 
 
-def install_as(name: str, module: ModuleType, patcher: Patcher) -> None:
+def install_asyncio(module: ModuleType, patcher: Patcher) -> None:
+    """Patch the package `redis.asyncio`."""
+    patch("Redis", module, patcher)
+
+
+def patch(name: str, package: ModuleType, patcher: Patcher) -> None:
     """Patch redis-py, or a fork of it.
 
     Args:
         name: The fork's own for the class `Redis`.
-        module: The package.
+        package: Of the sync or of the async client: modules and classes have the same names.
         patcher: Of the library.
     """
-    store = Store(
-        patcher, name.lower(), _PORT, partial(_status_code, module.exceptions.ResponseError), _QUOTED
-    )
+    store = Store(patcher, name.lower(), _PORT, partial(_status_code, package.ResponseError), _QUOTED)
     commands = _Commands(store)
-    for client in (module.client, module.asyncio.client):
-        patcher.replace(client, f"{name}.execute_command", store.traced(commands.begin))
-        patcher.replace(client, "Pipeline.immediate_execute_command", store.traced(commands.begin))
-        patcher.replace(client, "Pipeline.execute", store.traced(commands.begin_pipeline))
 
     def observe_connect_to(call: Call) -> Generator[None, Outcome, None]:
         store.tell_server(*call.get(1, "address"))
@@ -122,18 +122,24 @@ def install_as(name: str, module: ModuleType, patcher: Patcher) -> None:
         store.tell_server(node.host, node.port)
         yield
 
-    for sentinel in (module.sentinel, module.asyncio.sentinel):
-        patcher.wrap(sentinel, "SentinelManagedConnection.connect_to", observe_connect_to)
-    for cluster in (module.cluster, module.asyncio.cluster):
-        patcher.replace(cluster, f"{name}Cluster.execute_command", store.traced(commands.begin_in_cluster))
-        patcher.replace(cluster, "ClusterPipeline.execute", store.traced(commands.begin_pipeline_in_cluster))
-        if hasattr(cluster, "TransactionStrategy"):
-            watched = "TransactionStrategy._immediate_execute_command"
-            patcher.replace(cluster, watched, store.traced(commands.begin_in_cluster))
-    patcher.replace(module.cluster, f"{name}Cluster.__init__", quiet)
-    patcher.wrap(module.cluster, f"{name}Cluster.get_{name.lower()}_connection", partial(observe_node, 1))
-    for method in ("execute_command", "execute_pipeline"):
-        patcher.wrap(module.asyncio.cluster, f"ClusterNode.{method}", partial(observe_node, 0))
+    patcher.replace(package.client, f"{name}.execute_command", store.traced(commands.begin))
+    patcher.replace(package.client, "Pipeline.immediate_execute_command", store.traced(commands.begin))
+    patcher.replace(package.client, "Pipeline.execute", store.traced(commands.begin_pipeline))
+    patcher.wrap(package.sentinel, "SentinelManagedConnection.connect_to", observe_connect_to)
+
+    cluster = package.cluster
+    patcher.replace(cluster, f"{name}Cluster.execute_command", store.traced(commands.begin_in_cluster))
+    patcher.replace(cluster, "ClusterPipeline.execute", store.traced(commands.begin_pipeline_in_cluster))
+    if hasattr(cluster, "TransactionStrategy"):
+        watched = "TransactionStrategy._immediate_execute_command"
+        patcher.replace(cluster, watched, store.traced(commands.begin_in_cluster))
+    if hasattr(cluster.ClusterNode, "execute_command"):  # the async client's
+        for method in ("execute_command", "execute_pipeline"):
+            patcher.wrap(cluster, f"ClusterNode.{method}", partial(observe_node, 0))
+    else:
+        patcher.replace(cluster, f"{name}Cluster.__init__", quiet)
+        found = f"{name}Cluster.get_{name.lower()}_connection"
+        patcher.wrap(cluster, found, partial(observe_node, 1))
 
 
 class _Commands:
@@ -142,6 +148,7 @@ class _Commands:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._in_cluster = Prepared(store.attributes(), describe)
+        self._masters: dict[tuple[tuple[str, int | None], str], Prepared] = {}
 
     def begin(self, args: tuple[Any, ...], _kwargs: dict[str, Any]) -> Span | None:
         """For a command: `args` has the client before it."""
@@ -207,15 +214,23 @@ class _Commands:
         """What the commands of a pool have in common; remembered on it, unless its server may change."""
         known = pool.connection_kwargs
         if "connection_pool" in known:  # Sentinel's
-            host, port = (pool.is_master and pool.master_address) or ("", None)
-            return Prepared(self._store.attributes(host, port, _index(known)), describe)
-        if "path" in known:
-            attributes = self._store.attributes(str(known["path"]), None, _index(known))
+            return self._of_master((pool.is_master and pool.master_address) or ("", None), _index(known))
+        if known.get("path"):
+            host, port = str(known["path"]), None
         else:
-            host, port = known.get("host", "localhost"), known.get("port", _PORT)
-            attributes = self._store.attributes(str(host), int(port), _index(known))
-        prepared = Prepared(attributes, describe)
+            host, port = str(known.get("host") or "localhost"), int(known.get("port") or _PORT)
+        prepared = Prepared(self._store.attributes(host, port, _index(known)), describe)
         pool.__dict__[_ATTRIBUTE] = prepared
+        return prepared
+
+    def _of_master(self, address: tuple[str, int | None], index: str) -> Prepared:
+        """For the master that Sentinel has named last, or for one that the connection will tell."""
+        prepared = self._masters.get((address, index))
+        if prepared is None:
+            if len(self._masters) >= _MAX_MASTERS:
+                self._masters.clear()
+            prepared = Prepared(self._store.attributes(*address, index), describe)
+            self._masters[address, index] = prepared
         return prepared
 
 

@@ -84,7 +84,9 @@ class Store:
         """The operation under way goes to this server."""
         span = running.get()
         if type(span) is Span:
-            self._add_server(span._attributes, address, port)  # noqa: SLF001 - the span is ours, the values are plain
+            attributes = span._attributes  # noqa: SLF001 - the span is ours, the values are plain
+            attributes.pop(SERVER_PORT, None)  # of the node that was asked before
+            self._add_server(attributes, address, port)
 
     def start(self, name: str, attributes: Attributes) -> Span | None:
         """Begin the span of one operation; None where nothing is recorded."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autotrace.instrumentation.redis import install_as
+from autotrace.instrumentation.redis import patch
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -17,4 +17,9 @@ if TYPE_CHECKING:
 
 def install(module: ModuleType, patcher: Patcher) -> None:
     """Patch the package `valkey`."""
-    install_as("Valkey", module, patcher)
+    patch("Valkey", module, patcher)
+
+
+def install_asyncio(module: ModuleType, patcher: Patcher) -> None:
+    """Patch the package `valkey.asyncio`."""
+    patch("Valkey", module, patcher)

@@ -11,40 +11,54 @@ if TYPE_CHECKING:
 
 def ask_redis(library: str, name: str) -> Any:
     def work(url: str) -> Any:
-        import asyncio
         from importlib import import_module
 
         module = import_module(library)
-        client = getattr(module, name)
-
-        async def ask() -> Any:
-            one = getattr(module.asyncio, name).from_url(url)
-            found = await one.get("user:7")
-            await one.aclose()
-            return found.decode()
-
-        with client.from_url(url) as one:
-            one.delete("user:7")
-            one.set("user:7", "ada")
+        with getattr(module, name).from_url(url) as client:
+            client.delete("user:7")
+            client.set("user:7", "ada")
             try:
-                one.lpush("user:7", "bob")
+                client.lpush("user:7", "bob")
             except module.ResponseError as error:
                 refused = str(error)
-            found = one.pipeline().get("user:7").get("user:8").execute()[0].decode()
-        return [found, refused, asyncio.run(ask())]
+            found = client.pipeline().get("user:7").get("user:8").execute()[0].decode()
+        return [found, refused]
 
     return work
 
 
-def of_redis(library: str, name: str) -> Scenario:
+def ask_redis_asyncio(library: str, name: str) -> Any:
+    def work(url: str) -> Any:
+        import asyncio
+        from importlib import import_module
+
+        module = import_module(f"{library}.asyncio")
+
+        async def ask() -> Any:
+            client = getattr(module, name).from_url(url)
+            await client.delete("user:7")
+            await client.set("user:7", "ada")
+            try:
+                await client.lpush("user:7", "bob")
+            except module.ResponseError as error:
+                refused = str(error)
+            found = await client.pipeline().get("user:7").get("user:8").execute()
+            await client.aclose()
+            return [found[0].decode(), refused]
+
+        return asyncio.run(ask())
+
+    return work
+
+
+def of_redis(work: Any, library: str) -> Scenario:
     return Scenario(
-        ask_redis(library, name),
+        work,
         f"""
         autotrace.{library} CLIENT DEL
         autotrace.{library} CLIENT SET
         autotrace.{library} CLIENT LPUSH ERROR
         autotrace.{library} CLIENT MULTI GET
-        autotrace.{library} CLIENT GET
         """,
         before=START,
         after=("autotrace.tracing.span:Span.end",),
@@ -162,7 +176,9 @@ SCENARIOS = {
         after=("autotrace.tracing.span:Span.end",),
         server="memcached_address",
     ),
-    "redis": of_redis("redis", "Redis"),
-    "valkey": of_redis("valkey", "Valkey"),
+    "redis": of_redis(ask_redis("redis", "Redis"), "redis"),
+    "redis.asyncio": of_redis(ask_redis_asyncio("redis", "Redis"), "redis"),
+    "valkey": of_redis(ask_redis("valkey", "Valkey"), "valkey"),
+    "valkey.asyncio": of_redis(ask_redis_asyncio("valkey", "Valkey"), "valkey"),
 }
 """By the module that a row patches."""
