@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from autotrace.instrumentation.http import MAX_TEXT, apply_forwarded, split_host
-from autotrace.instrumentation.http_server import HttpServer
+from autotrace.instrumentation.http_server import SERVER, HttpServer
 from autotrace.instrumentation.semconv import (
     CLIENT_ADDRESS,
     HTTP_REQUEST_METHOD,
@@ -26,7 +26,7 @@ from autotrace.instrumentation.semconv import (
 )
 from autotrace.instrumentation.urls import MAX_LENGTH, redact_query
 from autotrace.patching.guard import absorbed, guard
-from autotrace.tracing.context import attach, detach, reset
+from autotrace.tracing.context import SPAN_KEY, attach, current, detach, reset
 from autotrace.tracing.span import Span
 
 if TYPE_CHECKING:
@@ -86,6 +86,9 @@ class Wsgi:
         """Begin a request; None when there is nothing to do here. Never raises."""
         try:
             server = self.server
+            context = current()
+            if context and _is_served(environ, context.get(SPAN_KEY)):
+                return None
             excluded = server.excluded is not None and bool(server.excluded.search(_url(environ)))
             begun = server.begin(environ.get("REQUEST_METHOD", ""), environ, _GETTER, excluded)
             if begun is None:
@@ -119,9 +122,7 @@ class Wsgi:
         """The attributes at start; missing or odd variables leave theirs out."""
         get = environ.get
         scheme = get("HTTP_X_FORWARDED_PROTO") or get("wsgi.url_scheme") or "http"
-        path = get("SCRIPT_NAME", "") + get("PATH_INFO", "")
-        if not path.isascii():
-            path = path.encode("latin-1", "replace").decode("utf-8", "replace")  # PEP 3333
+        path = _path(environ)
         attributes: dict[str, Any] = {
             URL_SCHEME: scheme,
             URL_PATH: path if len(path) <= MAX_LENGTH else path[:MAX_LENGTH],
@@ -349,6 +350,17 @@ def handed_over_as_it_is(kind: type) -> None:
     _complete[kind] = True
 
 
+def _is_served(environ: Environ, outer: Any) -> bool:
+    """Whether the current span is that of this very request, which came in by ASGI."""
+    if type(outer) is not Span or outer.kind is not SERVER or outer.end_time is not None:
+        return False
+    attributes = outer._attributes  # noqa: SLF001 - the span is ours
+    return (
+        attributes.get(HTTP_REQUEST_METHOD) == environ.get("REQUEST_METHOD")
+        and attributes.get(URL_PATH) == _path(environ)[:MAX_LENGTH]
+    )
+
+
 def traced(application: Callable[..., Iterable[bytes]], wsgi: Wsgi) -> Callable[..., Iterable[bytes]]:
     """A WSGI application that is traced, for servers that are handed one."""
 
@@ -366,6 +378,13 @@ def traced(application: Callable[..., Iterable[bytes]], wsgi: Wsgi) -> Callable[
         return exchange.body(body, environ)
 
     return serve
+
+
+def _path(environ: Environ) -> str:
+    path: str = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+    return (
+        path if path.isascii() else path.encode("latin-1", "replace").decode("utf-8", "replace")
+    )  # PEP 3333
 
 
 def _url(environ: Environ) -> str:

@@ -7,6 +7,7 @@ from contextlib import suppress
 
 import httpx
 import pytest
+from a2wsgi import WSGIMiddleware
 from instrumented import instrumented
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
@@ -218,3 +219,20 @@ def test_an_application_that_falls_back_to_another(traced):
     app = Starlette(routes=[Mount("/api", app=cascade)])
     assert TestClient(app).get("/api/a/b/c").text == "hello"
     assert traced.span.name == "GET /api/a/b/c"
+
+
+def test_a_wsgi_application_mounted_inside_adds_no_second_span():
+    flask = pytest.importorskip("flask")
+    mounted = flask.Flask("mounted")
+
+    @mounted.get("/users/<int:number>")
+    def user(number):
+        return str(number)
+
+    app = Starlette(routes=[Mount("/old", WSGIMiddleware(mounted))])
+    with instrumented("starlette", "flask") as traced:
+        assert TestClient(app).get("/old/users/7").text == "7"
+        assert mounted.test_client().get("/users/8").text == "8"
+    first, second = traced.spans
+    assert first.instrumentation_scope.name == "autotrace.starlette"
+    assert (second.instrumentation_scope.name, second.name) == ("autotrace.flask", "GET /users/<int:number>")
