@@ -63,7 +63,13 @@ def starts(code: str, launched: bool) -> Callable[[Sink, Size], Result]:
 
 
 def blocks(
-    job: str, count: int, spans: int, clock: str = "cpu", agents: list[str] = MANY, **settings: str
+    job: str,
+    count: int,
+    spans: int,
+    clock: str = "cpu",
+    agents: list[str] = MANY,
+    otel_spans: int | None = None,
+    **settings: str,
 ) -> Callable[[Sink, Size], Result]:
     """Time per operation, in blocks of `count`.
 
@@ -71,6 +77,7 @@ def blocks(
         job: As `worker.py` knows it.
         count: Of operations in a block; the spans of a block must fit every agent's queue (2048).
         spans: In one operation, where an agent records.
+        otel_spans: The peer's, where it makes more.
         clock: `cpu` of the process until all is sent, or `thread` of the caller.
         agents: Who takes part.
         settings: Environment variables for all of them.
@@ -97,7 +104,8 @@ def blocks(
                 samples[agent] += values
             for agent, worker in workers.items():
                 worker.close()
-                made = 0 if agent.startswith("plain") else worker.made * spans
+                of_one = otel_spans if agent == "otel" and otel_spans is not None else spans
+                made = 0 if agent.startswith("plain") else worker.made * of_one
                 received = sink.count(_path(agent)) - before[agent]
                 if received != made:
                     earlier = lost.get(agent, (0, 0))
@@ -161,7 +169,13 @@ ROWS = (
         6,
         blocks("hello unsampled", 512, 0, agents=MANY[:-1]),
     ),
-    Row("fastapi", "FastAPI `/hello` (1 span)", "us", 25, blocks("fastapi hello", 256, 1, agents=MANY[:-1])),
+    Row(
+        "fastapi",
+        "FastAPI `/hello` (1 span; OpenTelemetry: 3)",
+        "us",
+        25,
+        blocks("fastapi hello", 256, 1, agents=MANY[:-1], otel_spans=3),
+    ),
     Row(
         "span",
         "one internal span, five attributes, caller's thread",

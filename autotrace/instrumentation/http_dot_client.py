@@ -27,11 +27,13 @@ if TYPE_CHECKING:
 
     Function = Callable[..., Any]
 
+# Attributes of a connection; never by its `__dict__`, which would slow down every later look at any of them.
 ABOVE = "_autotrace_above"
-"""The connection's attribute for the context of a layer above; None when the request is not to be traced."""
-
+"""What a layer above has left: a context, or `UNTRACED`; None where there is none."""
+UNTRACED = "untraced"
+"""The request is not to be traced, here either."""
 _STATE = "_autotrace_exchange"
-"""For an exchange of this layer: the request line, then the span."""
+"""For an exchange of this layer: the request line, then the span; None between exchanges."""
 
 
 def writes_headers(connection: Any) -> bool:
@@ -71,16 +73,15 @@ def install(module: ModuleType, patcher: Patcher) -> None:
 
 def _begin_request(client: HttpClient, patcher: Patcher, original: Function) -> Function:
     def putrequest(self: Any, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
-        state = self.__dict__
-        if ABOVE in state:
+        if getattr(self, ABOVE, None) is not None:
             return original(self, method, url, *args, **kwargs)
-        _abandon(client, state)
+        _abandon(client, self)
         result = original(self, method, url, *args, **kwargs)
         context = current()
         if patcher.enabled and not (
             context and (context.get(SUPPRESS_KEY) or context.get(SUPPRESS_HTTP_KEY))
         ):
-            state[_STATE] = (method, url)
+            setattr(self, _STATE, (method, url))
         return result
 
     return putrequest
@@ -88,15 +89,15 @@ def _begin_request(client: HttpClient, patcher: Patcher, original: Function) -> 
 
 def _send_headers(client: HttpClient, original: Function) -> Function:
     def endheaders(self: Any, *args: Any, **kwargs: Any) -> Any:
-        state = self.__dict__
-        if ABOVE in state:
+        above = getattr(self, ABOVE, None)
+        if above is not None:
             try:
-                if state[ABOVE] is not None:
-                    client.inject(_Headers(self), state[ABOVE])
+                if above is not UNTRACED:
+                    client.inject(_Headers(self), above)
             except Exception as error:
                 absorbed(error)
             return original(self, *args, **kwargs)
-        line = state.pop(_STATE, None)
+        line = _take(self)
         span: Any = None
         if type(line) is tuple:
             try:
@@ -113,7 +114,7 @@ def _send_headers(client: HttpClient, original: Function) -> Function:
         except BaseException as error:
             client.fail(span, error)
             raise
-        state[_STATE] = span
+        setattr(self, _STATE, span)
         return result
 
     return endheaders
@@ -121,7 +122,7 @@ def _send_headers(client: HttpClient, original: Function) -> Function:
 
 def _get_response(client: HttpClient, original: Function) -> Function:
     def getresponse(self: Any, *args: Any, **kwargs: Any) -> Any:
-        span = self.__dict__.pop(_STATE, None)
+        span = _take(self)
         if span is None or type(span) is tuple:
             return original(self, *args, **kwargs)
         try:
@@ -137,15 +138,22 @@ def _get_response(client: HttpClient, original: Function) -> Function:
 
 def _close(client: HttpClient, original: Function) -> Function:
     def close(self: Any) -> Any:
-        _abandon(client, self.__dict__)
+        _abandon(client, self)
         return original(self)
 
     return close
 
 
-def _abandon(client: HttpClient, state: dict[str, Any]) -> None:
+def _take(connection: Any) -> Any:
+    state = getattr(connection, _STATE, None)
+    if state is not None:
+        setattr(connection, _STATE, None)
+    return state
+
+
+def _abandon(client: HttpClient, connection: Any) -> None:
     """End the span of an exchange whose response nobody has asked for."""
-    span = state.pop(_STATE, None)
+    span = _take(connection)
     if span is not None and type(span) is not tuple:
         client.fail(span, None)
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from autotrace.instrumentation.http import server_of
 from autotrace.instrumentation.http_client import HttpClient, counted
-from autotrace.instrumentation.http_dot_client import ABOVE, writes_headers
+from autotrace.instrumentation.http_dot_client import ABOVE, UNTRACED, writes_headers
 from autotrace.patching.guard import absorbed
 
 if TYPE_CHECKING:
@@ -46,11 +46,11 @@ def install(module: ModuleType, patcher: Patcher) -> None:
                     if begun is not None:
                         span, context = begun
                         if below:
-                            conn.__dict__[ABOVE] = context
+                            setattr(conn, ABOVE, UNTRACED if context is None else context)
                         else:
                             args, kwargs = _with_headers(client.propagate(headers, context), args, kwargs)
                     elif below and client.excludes(address):
-                        conn.__dict__[ABOVE] = None
+                        setattr(conn, ABOVE, UNTRACED)
                 except Exception as error:
                     absorbed(error)
             if span is None:
@@ -107,5 +107,5 @@ def _with_headers(
 
 def _let_go(connection: Any) -> None:
     """The connection goes back to its pool, for whomever comes next."""
-    if ABOVE in connection.__dict__:
-        del connection.__dict__[ABOVE]
+    if getattr(connection, ABOVE, None) is not None:
+        setattr(connection, ABOVE, None)
