@@ -154,6 +154,8 @@ class _Commands:
         """For a command: `args` has the client before it."""
         pool = args[0].connection_pool
         prepared = pool.__dict__.get(_ATTRIBUTE) or self._prepare(pool)
+        if prepared is _SILENT:
+            return None
         name, attributes = prepared.of(_key(args))
         return self._store.start(name, attributes.copy())
 
@@ -170,6 +172,8 @@ class _Commands:
             return None
         pool = pipeline.connection_pool
         prepared = pool.__dict__.get(_ATTRIBUTE) or self._prepare(pool)
+        if prepared is _SILENT:
+            return None
         # The async one has a method named `transaction`.
         transaction = getattr(pipeline, "is_transaction", None)
         if transaction is None:
@@ -270,3 +274,11 @@ def _status_code(refusal: type[BaseException], error: BaseException) -> str:
     said = exception_message(error).rpartition("of pipeline caused error: ")[2].lstrip("('\"")
     first = said.partition(" ")[0]
     return first if first.isalpha() and first.isupper() else "ERR"
+
+
+_SILENT: Final = Prepared({}, describe)
+
+
+def silence(pool: Any) -> None:
+    """Let the commands of a pool make no spans: it carries messages, which have spans of their own."""
+    pool.__dict__[_ATTRIBUTE] = _SILENT
