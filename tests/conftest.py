@@ -22,6 +22,7 @@ from services import (  # noqa: F401 - fixtures
     memcached_address,
     postgresql_odbc,
     postgresql_url,
+    rabbitmq_url,
     redis_cluster,
     redis_sentinel,
     redis_url,

@@ -3,7 +3,7 @@
 # AUTOTRACE_TEST_REQUIRED=1 makes them fail instead.
 set -eu
 
-PACKAGES="postgresql mariadb-server redis-server memcached odbc-postgresql unixodbc
+PACKAGES="postgresql mariadb-server redis-server memcached rabbitmq-server odbc-postgresql unixodbc
     gcc libmariadb-dev pkg-config"
 
 command -v dpkg-query >/dev/null || exit 0

@@ -164,6 +164,42 @@ def memcached_address() -> Iterator[str]:
             yield f"127.0.0.1:{port}"
 
 
+@pytest.fixture(scope="session")
+def rabbitmq_url() -> Iterator[str]:
+    """Of a RabbitMQ broker; its name server is its own too."""
+    # Debian's wrapper of it wants to run as the package's user.
+    found = glob.glob("/usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin/rabbitmq-server")
+    epmd = _program("rabbitmq-server", "epmd")
+    if not found:
+        missing("Debian's rabbitmq-server is not installed (tests/install_services.sh does it)")
+    with (
+        _directory() as directory,
+        _server(directory, lambda port: [epmd, "-address", "127.0.0.1", "-port", str(port)]) as names,
+    ):
+
+        def command(port: int) -> list[str]:
+            home = f"{directory}/{port}"
+            settings = {
+                "ERL_EPMD_PORT": names,
+                "RABBITMQ_NODENAME": f"test{port}@localhost",
+                "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+                "RABBITMQ_NODE_PORT": port,
+                "RABBITMQ_DIST_PORT": _free_port(),
+                "RABBITMQ_MNESIA_BASE": f"{home}/data",
+                "RABBITMQ_LOG_BASE": f"{home}/logs",
+                "RABBITMQ_LOGS": "-",
+                "RABBITMQ_CONFIG_FILE": f"{home}/none",
+                "RABBITMQ_CONF_ENV_FILE": f"{home}/none",
+                "RABBITMQ_ENABLED_PLUGINS_FILE": f"{home}/none",
+                "RABBITMQ_ALLOW_INPUT": 1,  # its script becomes the server, instead of waiting for it
+                "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-noinput -start_epmd false",
+            }
+            return ["env", *(f"{name}={value}" for name, value in settings.items()), found[0]]
+
+        with _server(directory, command) as port:
+            yield f"amqp://guest:guest@127.0.0.1:{port}/%2F"
+
+
 def _program(package: str, name: str) -> str:
     """Its path. Debian keeps PostgreSQL's in a directory of each version, the newest is taken."""
     newest_first = sorted(glob.glob("/usr/lib/postgresql/*/bin"), reverse=True)

@@ -1,4 +1,4 @@
-"""kombu on Redis: the commands that carry messages make no spans, and a worker that waits makes none for ever.
+"""kombu on Redis: the commands that carry messages make no spans, nor does a worker that waits for them.
 
 Patched: `_get_pool` of the Redis channels, the one place where their connections come from.
 """

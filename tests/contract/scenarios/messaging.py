@@ -128,6 +128,7 @@ CALLS = """
 """
 CALL_END = ("autotrace.instrumentation.grpc:Call.finish",)
 
+
 def send_by_kombu(url: str) -> Any:
     import os
 
