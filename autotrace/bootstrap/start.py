@@ -19,12 +19,14 @@ from autotrace.tracing.provider import TracerProvider
 from autotrace.tracing.remote import RemoteSpan
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from autotrace.export.pipeline import Pipeline
     from autotrace.patching.hook import Hook
     from autotrace.patching.registry import Registry
     from autotrace.propagation.composite import Composite
+    from autotrace.sampling.jaeger_remote import JaegerRemote
+    from autotrace.sampling.sampler import Sampler
     from autotrace.settings import Settings
     from autotrace.tracing.resource import Resource
 
@@ -64,9 +66,10 @@ def _provider(
     chosen: Settings, environ: Mapping[str, str], propagator: Composite, pipelines: list[Pipeline]
 ) -> TracerProvider:
     sink, flush, shutdown = export.joined(pipelines)
+    described = resource.detect(chosen, environ)
     provider = TracerProvider(
-        resource.detect(chosen, environ),
-        sampling.build(chosen.traces_sampler, chosen.traces_sampler_arg, _sampler_plugin),
+        described,
+        _sampler(chosen, described),
         sink,
         _limits(chosen),
         plugins.id_generator(chosen.id_generator),
@@ -92,8 +95,17 @@ def _provider(
     return provider
 
 
-def _sampler_plugin(name: str) -> object:
-    return plugins.load("opentelemetry_traces_sampler", name)
+def _sampler(chosen: Settings, described: Resource) -> Sampler:
+    def plugin(name: str) -> object:
+        return plugins.load("opentelemetry_traces_sampler", name)
+
+    def asking(endpoint: str) -> Callable[[JaegerRemote], None]:
+        from autotrace.bootstrap.strategy_polling import StrategyPolling  # noqa: PLC0415 - few ask
+
+        return StrategyPolling(endpoint, described.service_name).ask
+
+    name, argument = chosen.traces_sampler, chosen.traces_sampler_arg
+    return sampling.build(name, argument, plugin, described.attributes, asking)
 
 
 def _limits(chosen: Settings) -> Limits:

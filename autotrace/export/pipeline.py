@@ -15,11 +15,10 @@ Exit: `shutdown` sends what is left within the exit budget and says what was los
 from __future__ import annotations
 
 import os
-import sys
 import threading
 import weakref
 from collections import Counter, deque
-from time import monotonic, sleep
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from autotrace import forks, notices
@@ -41,13 +40,8 @@ SHORT_DELAY: Final = 0.2
 LONG_DELAY: Final = 1.0
 """Seconds to gather spans otherwise; a full batch ends the wait."""
 
-FORK_WAITS: Final = 0.1
-"""Seconds that a fork waits for the worker to end; when idle, it takes a tenth of a millisecond."""
 FORKS_GO_ON: Final = 10.0
 """Seconds for which forks do not wait after one that waited in vain."""
-
-IMPORT_WAITS: Final = 2.0
-"""Seconds that a fork waits for a worker that is importing: the exporter, with the first batch."""
 
 REQUEST_WAITS: Final = 0.25
 """Seconds that the end of a request may take where no thread can run."""
@@ -210,13 +204,9 @@ class Pipeline:
         bell, self._bell = self._bell, _silent_bell()
         self._dismissed, self._worker = worker, None
         _ring(bell)
-        if monotonic() >= self._forks_wait_from:
-            worker.join(FORK_WAITS)
-            if worker.is_alive():
-                self._forks_wait_from = monotonic() + FORKS_GO_ON
-            else:
-                _wait_for_the_system(worker)
-        _wait_for_imports(worker)
+        if monotonic() >= self._forks_wait_from and not threads.ends_before_fork(worker):
+            self._forks_wait_from = monotonic() + FORKS_GO_ON
+        threads.imports_before_fork(worker)
 
     # On the worker's thread.
 
@@ -397,30 +387,6 @@ def _ring(bell: threading.Lock) -> None:
         bell.release()
     except RuntimeError:
         pass  # it rings already
-
-
-def _wait_for_imports(worker: threading.Thread) -> None:
-    """A child would keep half a module for ever, and the lock on it."""
-    end = monotonic() + IMPORT_WAITS
-    while _is_importing(worker) and monotonic() < end:
-        sleep(0.001)
-
-
-def _is_importing(worker: threading.Thread) -> bool:
-    frame = sys._current_frames().get(worker.ident or 0) if worker.is_alive() else None
-    while frame is not None:
-        if frame.f_code.co_filename.startswith("<frozen importlib"):
-            return True
-        frame = frame.f_back
-    return False
-
-
-def _wait_for_the_system(ended: threading.Thread) -> None:
-    """Python 3.12 calls a thread ended a moment before the system does, and counts the system's at a fork."""
-    task = f"/proc/self/task/{ended.native_id}"
-    end = monotonic() + FORK_WAITS
-    while os.path.exists(task) and monotonic() < end:  # noqa: PTH110 - nothing more is needed
-        sleep(0.0002)
 
 
 def _spans(count: int) -> str:

@@ -10,12 +10,18 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
 from autotrace import notices
 
 if TYPE_CHECKING:
     from typing import Final
+
+FORK_WAITS: Final = 0.1
+"""Seconds that a fork waits for a thread to end; when idle, it takes a tenth of a millisecond."""
+IMPORT_WAITS: Final = 2.0
+"""Seconds that a fork waits for a thread that is importing: an exporter, with the first batch."""
 
 NOW: Final = 0
 LATER: Final = 1
@@ -71,3 +77,34 @@ def unwatched() -> None:
             sys.settrace(None)
         if sys.getprofile() is not None:
             sys.setprofile(None)
+
+
+def ends_before_fork(thread: threading.Thread) -> bool:
+    """Wait a moment for a thread that has been told to end; False when it goes on.
+
+    Python 3.12 calls a thread ended a moment before the system does, and counts the system's at a fork.
+    """
+    thread.join(FORK_WAITS)
+    if thread.is_alive():
+        return False
+    task = f"/proc/self/task/{thread.native_id}"
+    end = monotonic() + FORK_WAITS
+    while os.path.exists(task) and monotonic() < end:  # noqa: PTH110 - nothing more is needed
+        sleep(0.0002)
+    return True
+
+
+def imports_before_fork(thread: threading.Thread) -> None:
+    """Wait while `thread` imports: a child would keep half a module for ever, and the lock on it."""
+    end = monotonic() + IMPORT_WAITS
+    while _is_importing(thread) and monotonic() < end:
+        sleep(0.001)
+
+
+def _is_importing(thread: threading.Thread) -> bool:
+    frame = sys._current_frames().get(thread.ident or 0) if thread.is_alive() else None
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False

@@ -1,4 +1,4 @@
-"""HTTP for exporters: POST a body, get an answer, by a deadline.
+"""HTTP to a backend: POST a body, or GET a page, by a deadline.
 
 On `http.client` with one kept connection. Retried with growing, jittered pauses: 429, 502, 503, 504,
 a connection that cannot be made, and one that is closed without an answer; `Retry-After` decides about
@@ -193,6 +193,15 @@ class HttpTransport:
                 return response
             hurried = self._hurry.wait(wait)
 
+    def get(self, deadline: float) -> Response:
+        """Ask for the URL once, by `deadline`; as `post`, but there is another time."""
+        if self._pid != os.getpid():
+            self._abandon()
+        if self._fault:
+            return _failure(self._fault)
+        self._deadline.at = deadline
+        return self._attempt(None, self._headers)
+
     def hasten(self, deadline: float) -> None:
         """From any thread, at exit: all ends by `deadline`, and pauses end with one last attempt at once."""
         self._deadline.latest = deadline
@@ -209,7 +218,7 @@ class HttpTransport:
         self.close()
         self._start_afresh()
 
-    def _attempt(self, body: bytes, headers: Mapping[str, bytes]) -> Response:
+    def _attempt(self, body: bytes | None, headers: Mapping[str, bytes]) -> Response:
         """One exchange; two, when the kept connection turns out to be closed."""
         kept = self._connection is not None
         try:
@@ -225,10 +234,10 @@ class HttpTransport:
             self.close()
             return _failure(_reason(error))
 
-    def _exchange(self, body: bytes, headers: Mapping[str, bytes]) -> Response:
+    def _exchange(self, body: bytes | None, headers: Mapping[str, bytes]) -> Response:
         connection = self._connection or self._open()
         try:
-            connection.request("POST", self._target, body, headers)
+            connection.request("GET" if body is None else "POST", self._target, body, headers)
         except (BrokenPipeError, ConnectionResetError):
             pass  # perhaps the backend has said why before it closed: a 413 comes like that
         answer = connection.getresponse()

@@ -107,7 +107,7 @@ class Asgi:
     """
 
     def __init__(self, patcher: Patcher, library: str, serves: bool = False) -> None:
-        self.server = HttpServer(patcher, library, self._describe, key_of)
+        self.server = HttpServer(patcher, library, self._describe, key_of, _path_of)
         self._patcher = patcher
         self._serves = serves
 
@@ -280,6 +280,11 @@ def _headers(scope: Scope) -> Headers:
     headers = Headers(lines[::-1])
     headers.scope = scope
     return headers
+
+
+def _path_of(headers: Headers) -> str:
+    path: str = headers.scope["path"]
+    return path
 
 
 def _url(scope: Scope) -> str:

@@ -14,9 +14,12 @@ from autotrace.instrumentation import semconv
 from autotrace.instrumentation.http import HeaderCapture, Methods
 from autotrace.instrumentation.semconv import (
     ERROR_TYPE,
+    HTTP_REQUEST_METHOD,
     HTTP_RESPONSE_STATUS_CODE,
     HTTP_ROUTE,
+    URL_PATH,
 )
+from autotrace.instrumentation.urls import MAX_LENGTH
 from autotrace.tracing.context import SPAN_KEY, Context, current, suppressed
 from autotrace.tracing.span import ERROR, Span
 from autotrace.tracing.unsampled import UnsampledSpan
@@ -42,6 +45,7 @@ class HttpServer:
         library: Its name in `OTEL_PYTHON_<X>_EXCLUDED_URLS`.
         describe: The attributes at start, from the interface's own request object.
         key_of: Under which key a carrier has a header.
+        path_of: The request's path, for samplers that go by it.
     """
 
     def __init__(
@@ -50,6 +54,7 @@ class HttpServer:
         library: str,
         describe: Callable[[Any], dict[str, Any]],
         key_of: Callable[[str], str | bytes],
+        path_of: Callable[[Any], str],
     ) -> None:
         settings = patcher.settings
         self._tracer = patcher.tracer
@@ -57,6 +62,8 @@ class HttpServer:
         reads = patcher.propagator.reads
         self._trace_keys = None if reads is None else tuple(map(key_of, reads))
         self._describe = describe
+        self._path_of = path_of
+        self._sampler = patcher.tracer.provider.sampler.root
         self.methods = Methods(settings)
         self._known = self.methods.known
         self.excluded = settings.excluded_urls(library)
@@ -98,9 +105,11 @@ class HttpServer:
         if excluded:
             span = self._unrecorded(context)
         else:
-            span = self._tracer.start(
-                self._known.get(method, "HTTP"), SERVER, {}, context, self._describe, carrier
-            )
+            name = self._known.get(method, "HTTP")
+            request = {}
+            if self._sampler.reads_request:
+                request = {HTTP_REQUEST_METHOD: name, URL_PATH: self._path_of(carrier)[:MAX_LENGTH]}
+            span = self._tracer.start(name, SERVER, request, context, self._describe, carrier)
         if context is before:
             return span, Context({**context, SPAN_KEY: span})
         _put(context, SPAN_KEY, span)  # our own propagators have just made it, for nobody else

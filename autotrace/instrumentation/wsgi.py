@@ -80,7 +80,7 @@ class Wsgi:
     """Traces WSGI applications for one library."""
 
     def __init__(self, patcher: Patcher, library: str) -> None:
-        self.server = HttpServer(patcher, library, self._describe, _GETTER.key_of)
+        self.server = HttpServer(patcher, library, self._describe, _GETTER.key_of, _path)
 
     def begin(self, environ: Environ, start_response: Callable[..., Any]) -> Unrecorded | None:
         """Begin a request; None when there is nothing to do here. Never raises."""

@@ -10,9 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from typing import Final
 
     from opentelemetry.context import Context
     from opentelemetry.trace import Link, SpanKind, TraceState
+
+
+PATH: Final = "url.path"
+REQUEST_METHOD: Final = "http.request.method"
 
 
 class Decision:
@@ -47,8 +52,14 @@ class Sampler(ABC):
     reads_attributes = False
     """Whether the attributes at start matter: where not, they are gathered after the decision."""
 
+    reads_request = False
+    """Whether of a request's attributes at least the path and the method matter; they cost little to find."""
+
     follows_parent = False
-    """Whether a parent's decision is simply repeated, so that the tracer need not ask."""
+    """Whether any parent's decision is simply repeated, so that the tracer need not ask."""
+
+    follows_local_parent = False
+    """Whether at least that of a parent in this process is."""
 
     root: Sampler
     """Decides where no parent has: another one in a sampler that follows parents, else itself."""

@@ -11,11 +11,12 @@ from autotrace.sampling.sampler import DROP, SAMPLE, Decision, Sampler
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from typing import Final
 
     from opentelemetry.context import Context
     from opentelemetry.trace import Link, SpanKind
 
-_LOW_64_BITS = 2**64 - 1
+LOW_64_BITS: Final = 2**64 - 1
 
 
 class AlwaysOn(Sampler):
@@ -40,11 +41,17 @@ class AlwaysOff(Sampler):
         return DROP
 
 
+def bound_of(ratio: float) -> int:
+    """The trace ids of a share: those whose low half lies below.
+
+    The same as OpenTelemetry's for Python and Go, so services that mix them keep the same traces; a higher
+    ratio keeps all that a lower one does.
+    """
+    return round(ratio * 2**64)
+
+
 class TraceIdRatio(Sampler):
     """Keep a share of traces, decided on the low half of the trace id.
-
-    The same bound as OpenTelemetry for Python and Go, so services that mix them keep the same
-    traces; a higher ratio keeps all that a lower one does.
 
     Args:
         ratio: From 0 to 1.
@@ -52,14 +59,14 @@ class TraceIdRatio(Sampler):
 
     def __init__(self, ratio: float) -> None:
         super().__init__()
-        self._bound = round(ratio * 2**64)
+        self._bound = bound_of(ratio)
         self.description = f"TraceIdRatioBased{{{ratio}}}"
 
     def decide(
         self, _parent_sampled: bool | None, _parent_is_remote: bool, trace_id: int, *_span: object
     ) -> Decision:
         """Keep when the trace id lies below the bound."""
-        return SAMPLE if trace_id & _LOW_64_BITS < self._bound else DROP
+        return SAMPLE if trace_id & LOW_64_BITS < self._bound else DROP
 
 
 class ParentBased(Sampler):
@@ -70,6 +77,7 @@ class ParentBased(Sampler):
     """
 
     follows_parent = True
+    follows_local_parent = True
 
     def __init__(self, root: Sampler) -> None:
         super().__init__()

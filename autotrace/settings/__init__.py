@@ -30,6 +30,17 @@ def wants_diagnostics(environ: Mapping[str, str]) -> bool:
     return environ.get("AUTOTRACE_DIAGNOSTICS", "").strip().lower() == "true"
 
 
+def modules_of_functions(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """The modules whose functions the operator wants traced, known before anything is parsed."""
+    text = environ.get("AUTOTRACE_TRACE_FUNCTIONS", "").strip()
+    if not text:
+        return ()
+    from autotrace.settings.lists import functions  # noqa: PLC0415 - only where it is set
+
+    found = functions(text, lambda _complaint: None)  # `parse` complains
+    return tuple(dict.fromkeys(module for module, _path in found))
+
+
 def parse(environ: Mapping[str, str]) -> Settings:
     """Read every setting; what is invalid costs one warning and counts as unset. Never raises."""
     from autotrace.settings.reading import read  # noqa: PLC0415 - the table, re: not at interpreter start

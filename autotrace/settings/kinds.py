@@ -155,6 +155,10 @@ def _show_pairs(pairs: tuple[tuple[str, str], ...]) -> str:
     return ",".join(f"{key}={value}" for key, value in pairs)
 
 
+def _show_functions(functions: tuple[tuple[str, str], ...]) -> str:
+    return ",".join(f"{module}:{path}" for module, path in functions)
+
+
 def _show_pattern(pattern: Pattern[str] | None) -> str:
     return "" if pattern is None else pattern.pattern
 
@@ -188,5 +192,8 @@ SEARCHED_ANY_CASE: Final[Kind[Pattern[str] | None]] = Kind(
 )
 MATCHED: Final[Kind[Pattern[str] | None]] = Kind(
     "list of regular expressions, any case, whole name", lists.matched, _show_pattern
+)
+FUNCTIONS: Final[Kind[tuple[tuple[str, str], ...]]] = Kind(
+    "list of module:function, module:Class.method, `*` for all", lists.functions, _show_functions
 )
 HOSTS: Final[Kind[Pattern[str] | None]] = Kind("list of host names, * for any text", lists.hosts, _show_hosts)

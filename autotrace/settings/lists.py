@@ -15,6 +15,7 @@ _HEADER_NAME: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _HEADER_VALUE: Final = r"[\t\x20-\x7e\x80-\xff]*"
 _LEADING_FLAGS: Final = r"(?s)\A\(\?([imsx]+)\)(.*)\Z"
 _HOST: Final = r"\.?[\w*][\w.*-]*|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(%\w+)?"
+_FUNCTION: Final = r"([^\W\d]\w*(?:\.[^\W\d]\w*)*):((?:[^\W\d]\w*\.)*(?:[^\W\d]\w*|\*))"
 _ESCAPE: Final = rb"%([0-9A-Fa-f]{2})?"
 
 
@@ -108,6 +109,23 @@ def hosts(text: str, complain: Callable[[str], None]) -> Pattern[str]:
     if bad:
         complain(f"is no list of host names ({', '.join(bad)[:200]}): that element is left out")
     return re.compile(rf"(?:{'|'.join(kept)})\.?" if kept else "(?!)", re.IGNORECASE | re.ASCII)
+
+
+def functions(text: str, complain: Callable[[str], None]) -> tuple[tuple[str, str], ...]:
+    """Modules, each with the path of a function in it, or of `*` for all of a module or class."""
+    kept = []
+    bad = []
+    for element in elements(text):
+        match = re.fullmatch(_FUNCTION, element)
+        if match and match[1] == "__main__":
+            bad.append(f"{element[:80]!r}: the program's own file has no functions before it runs")
+        elif match:
+            kept.append((match[1], match[2]))
+        else:
+            bad.append(repr(element[:80]))
+    if bad:
+        complain(f"is no list of module:function ({', '.join(bad)[:200]}): that element is left out")
+    return tuple(kept)
 
 
 def _joined(text: str, complain: Callable[[str], None], frame: str, flags: int) -> Pattern[str] | None:

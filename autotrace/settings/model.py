@@ -12,6 +12,7 @@ from autotrace.settings.kinds import (
     ADDRESS,
     BOOLEAN,
     DURATION,
+    FUNCTIONS,
     HEADERS,
     HOSTS,
     HOURS,
@@ -113,8 +114,8 @@ class Settings:
     traces_sampler: str = variable(
         WORD,
         "parentbased_always_on",
-        "always_on, always_off, traceidratio, each also with `parentbased_` before it, "
-        "or an entry point of `opentelemetry_traces_sampler`.",
+        "always_on, always_off, traceidratio, rate_limited, jaeger_remote, each also with `parentbased_` before it; "
+        "rules; or an entry point of `opentelemetry_traces_sampler`.",
     )
     traces_sampler_arg: str = variable(
         TEXT, "", "Argument of the sampler; counts only with `OTEL_TRACES_SAMPLER`."
@@ -134,6 +135,13 @@ class Settings:
     )
     disabled_instrumentations: tuple[str, ...] = variable(
         LIST, (), "Libraries to leave alone; `*` is all of them.", prefix=_PYTHON
+    )
+    trace_functions: tuple[tuple[str, str], ...] = variable(
+        FUNCTIONS,
+        (),
+        "Functions of the program that get spans: `shop.pricing:discount`, `shop.cart:Cart.total`, `shop.pricing:*` "
+        "for all public ones of a module, `shop.cart:Cart.*` for those of a class.",
+        prefix=_OWN,
     )
     semconv_stability_opt_in: tuple[str, ...] = variable(
         NAMES,

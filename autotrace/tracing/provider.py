@@ -102,7 +102,7 @@ class TracerProvider(trace.TracerProvider):
         """Pick the shortest way into a span and out of it; each remembers the latter from its start."""
         limits = self.limits
         checked = limits.attribute_length is not None or limits.attributes < Limits().attributes
-        self.children_follow = self.sampler.follows_parent and not self.processors
+        self.children_follow = self.sampler.follows_local_parent and not self.processors
         """Whether a child of a span of ours needs nobody asked and nobody told."""
         self.on_end: Callable[[Span], None] = self._sink
         self.on_end_unsampled: Callable[[Span], None] = _nowhere

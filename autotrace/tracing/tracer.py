@@ -118,7 +118,9 @@ class Tracer(trace.Tracer):
             )
 
         sampler = provider.sampler
-        if sampled is None or not sampler.follows_parent:
+        if sampled is None or not (
+            sampler.follows_parent or (sampler.follows_local_parent and type(parent) is not RemoteSpan)
+        ):
             if sampled is None:
                 sampler = sampler.root
             decision = sampler.constant
