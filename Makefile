@@ -47,6 +47,9 @@ test: services $(VENV)/ready ## The whole test suite, on every CPython from 3.9 
 test-quick: $(VENV)/ready ## The test suite on one interpreter, without the slow parts
 	$(BIN)/python -m pytest -m 'not slow'
 
+matrix: services $(VENV)/ready ## The tests of each library with the oldest version promised; LIBRARIES="flask redis" runs some
+	$(BIN)/nox --non-interactive $(if $(LIBRARIES),--tags $(LIBRARIES),--sessions matrix)
+
 lint: $(VENV)/ready ## Style, types, and who may import whom
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -56,10 +59,35 @@ lint: $(VENV)/ready ## Style, types, and who may import whom
 reference: $(VENV)/ready ## Write docs/reference anew from the code
 	$(BIN)/python docs/generate.py
 
+viewer/node_modules/.package-lock.json: viewer/package-lock.json
+	cd viewer && npm ci
+	touch $@
+
+viewer: viewer/node_modules/.package-lock.json ## Build the viewer from its sources in viewer/
+	cd viewer && npm run --silent build
+
+viewer-check: viewer/node_modules/.package-lock.json ## Whether the committed viewer is what its sources give
+	rm -rf .cache/viewer && mkdir -p .cache
+	cd viewer && npm run --silent check
+	cd viewer && npm run --silent build -- --outDir ../.cache/viewer
+	diff -r .cache/viewer autotrace/backend/viewer/assets
+
+screenshots: $(VENV)/ready viewer/node_modules/.package-lock.json ## Take the pictures in docs/images anew
+	$(BIN)/python tests/browser/screenshots.py
+
+compat: $(VENV)/ready ## Run the libraries' own test suites with and without autotrace, and compare
+	$(BIN)/python -m compat.run $(LIBRARIES)
+
 bench: .venv-bench/ready ## Measure autotrace beside its peers
 	.venv-bench/bin/python -m bench.run
+
+bench-ingest: $(VENV)/ready ## Measure how many spans a second `autotrace ui` takes in
+	$(BIN)/python -m bench.ingest
+
+bench-search: $(VENV)/ready ## Measure how fast `autotrace ui` finds traces among a million spans
+	$(BIN)/python -m bench.search
 
 soak: .venv-bench/ready ## Measure what dead backends and kills cost: time, memory, spans
 	.venv-bench/bin/python -m bench.soak
 
-.PHONY: help demo services test test-quick lint reference bench soak
+.PHONY: help demo services test test-quick matrix lint reference viewer viewer-check screenshots compat bench bench-ingest bench-search soak

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import nox
+
+sys.path[:0] = [str(Path(__file__).parent / directory) for directory in (".", "tests")]
+
+from autotrace.instrumentation.hooks import HOOKS  # noqa: E402
+from matrix import MATRIX  # noqa: E402
 
 OLDEST = 9
 NEWEST = 14
@@ -15,6 +21,11 @@ FULL = "3.11"
 
 # Its generated classes are a reference of the wire tests; it pins an SDK from before they parted.
 JAEGER_CLASSES = "opentelemetry-exporter-jaeger-thrift==1.21.0"
+# Asks for a redis-py before 6, and works with later ones.
+ARQ = "arq>=0.26"
+
+# What the tests of any library use.
+TEST_TOOLS = ("pytest>=8", "pytest-timeout>=2.3", "opentelemetry-proto>=1.41", "opentelemetry-instrumentation")
 
 nox.options.default_venv_backend = "venv"
 nox.options.reuse_existing_virtualenvs = True
@@ -49,6 +60,30 @@ def tests(session: nox.Session) -> None:
     session.install("--quiet", "--editable", ".[test,libraries]" if full else ".[test]")
     if full and shutil.which("mariadb_config"):
         session.install("--quiet", "--editable", ".[mysqlclient]")
-    session.install("--quiet", "--no-deps", JAEGER_CLASSES)
+    session.install("--quiet", "--no-deps", JAEGER_CLASSES, *([ARQ] if full else []))
     chosen = [] if full else ["-m", "not slow", "--ignore", "tests/libraries"]
     session.run("python", "-m", "pytest", *chosen, *session.posargs)
+
+
+OLDEST_OF_ALL = [
+    nox.param(oldest.python, library, id=library, tags=[library]) for library, oldest in MATRIX.items()
+]
+"""An environment for each library, in its oldest version; the tag is its name."""
+
+
+@nox.session(default=False)
+@nox.parametrize(["python", "library"], OLDEST_OF_ALL)
+def matrix(session: nox.Session, library: str) -> None:
+    """The tests of one library, with the oldest version of it that we promise to trace."""
+    oldest = MATRIX[library]
+    rows = [hook for hook in HOOKS if hook.library == library]
+    pinned = f"{rows[0].distribution}=={oldest.version}"
+    session.install("--quiet", "--editable", ".", *TEST_TOOLS, pinned, *oldest.companions.split())
+    files = oldest.tests.split()
+    chosen = " or ".join([*(hook.module for hook in rows), *(Path(file).name for file in files)])
+    for name, reason in oldest.skipped.items():
+        chosen = f"({chosen}) and not {name}"
+        session.log(f"without {name}: {reason}")
+    # Old versions use what newer interpreters warn of.
+    run = ("python", "-m", "pytest", "-p", "no:cacheprovider", "-W", "ignore")
+    session.run(*run, "tests/contract/test_hooks.py", *files, "-k", chosen, *session.posargs)

@@ -7,13 +7,19 @@ alone, with one line on stderr.
 import os
 import sys
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import FrameType  # noqa: F401
+    from typing import Optional  # noqa: F401
+
 
 def _chain():
     # type: () -> None
     """Run the program's own `sitecustomize`, which this one hides; it takes this one's place.
 
     What it raises is raised here too: the interpreter reports it as it would without us. Where there is
-    none, that is what is raised, and the interpreter passes over it in silence.
+    none, that is what is raised, and the interpreter passes over it in silence; another `sitecustomize`
+    that has run this one would not.
     """
     # importlib's public names bring in contextlib and collections: 3 ms at every start.
     from _frozen_importlib import module_from_spec  # noqa: PLC0415
@@ -21,10 +27,24 @@ def _chain():
 
     spec = PathFinder.find_spec("sitecustomize", sys.path)
     if spec is None or spec.origin is None or spec.loader is None:  # nothing, or a namespace without code
+        if _runs_for_another():
+            return
         raise ImportError("No module named 'sitecustomize'", name="sitecustomize")
     module = module_from_spec(spec)
     sys.modules["sitecustomize"] = module
     spec.loader.exec_module(module)
+
+
+def _runs_for_another():
+    # type: () -> bool
+    """Whether the `sitecustomize` of another tool is above us in the stack."""
+    frame = sys._getframe()  # type: Optional[FrameType]  # noqa: SLF001
+    while frame is not None:
+        file = frame.f_code.co_filename
+        if file != __file__ and os.path.basename(file) == "sitecustomize.py":
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _real(path):

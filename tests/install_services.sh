@@ -1,10 +1,10 @@
 #!/bin/sh
-# Installs what tests/services.py starts, where this is Debian and we are root. Without it those tests are skipped;
-# AUTOTRACE_TEST_REQUIRED=1 makes them fail instead.
+# Installs what tests/services.py starts, and the browser of tests/browser, where this is Debian and we are root.
+# Without it those tests are skipped; AUTOTRACE_TEST_REQUIRED=1 makes them fail instead.
 set -eu
 
 PACKAGES="postgresql mariadb-server redis-server memcached rabbitmq-server odbc-postgresql unixodbc
-    gcc libmariadb-dev pkg-config"
+    gcc libmariadb-dev pkg-config chromium fonts-dejavu-core"
 
 command -v dpkg-query >/dev/null || exit 0
 

@@ -38,7 +38,7 @@ class Traced:
     def install(self, library: str) -> None:
         """Run every row of the hook table that has this library."""
         for hook in HOOKS:
-            if hook.library == library:
+            if hook.library == library and (module := _imported(hook.module)):
                 patcher = Patcher(
                     self.provider.get_tracer("autotrace." + library),
                     self.settings,
@@ -47,7 +47,7 @@ class Traced:
                 )
                 self.patchers.append(patcher)
                 location, _, function = hook.installer.partition(":")
-                getattr(import_module(location), function)(import_module(hook.module), patcher)
+                getattr(import_module(location), function)(module, patcher)
 
     @property
     def span(self) -> Any:
@@ -58,6 +58,16 @@ class Traced:
     def by_name(self, name: str) -> Any:
         (span,) = [span for span in self.spans if span.name == name]
         return span
+
+
+def _imported(name: str) -> Any:
+    """The module; None where the library's version does not have it yet."""
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name == name.partition(".")[0] or not name.startswith(str(error.name)):
+            raise
+        return None
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import os
 import re
@@ -45,6 +46,14 @@ def wait_until(condition: Any) -> Any:
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.02)
     return result
+
+
+async def until(condition: Any) -> None:
+    """As `wait_until`, while the event loop goes on."""
+    end = time.monotonic() + LONG
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        await asyncio.sleep(0.01)
 
 
 class Answer(NamedTuple):

@@ -11,6 +11,7 @@ import sys
 
 from autotrace import __version__, notices
 from autotrace.bootstrap import ending
+from autotrace.instrumentation.hooks import FUNCTIONS
 from autotrace.patching.registry import WAITING
 
 TYPE_CHECKING = False
@@ -52,6 +53,9 @@ def _tell_result(hook: Hook, result: str, reason: str) -> None:
 def _tell_whether_needed(registry: Registry) -> None:
     if all(result == WAITING for result, _ in registry.results.values()):
         _say("nothing was instrumented: the program imported no library that autotrace traces")
+    for hook, (result, _) in registry.results.items():
+        if hook.library == FUNCTIONS and result == WAITING:
+            _say(f"{FUNCTIONS}: {hook.module} was not imported")
 
 
 def _tell_counts(pipelines: Sequence[Pipeline]) -> None:

@@ -78,10 +78,9 @@ def _provider(
     )
 
     def resource_after_fork() -> Resource:
-        fresh = resource.detect(chosen, environ)
         for pipeline in pipelines:
-            pipeline.resource = fresh
-        return fresh
+            pipeline.leave_to_parent(provider.resource)
+        return resource.detect(chosen, environ)
 
     provider.resource_after_fork = resource_after_fork
     provider.flush_with(flush)

@@ -12,7 +12,7 @@ import sys
 from io import TextIOWrapper
 
 from autotrace import __version__, notices
-from autotrace.cli import payload, show, traces
+from autotrace.cli import payload, show, traces, ui
 from autotrace.cli.doctor import command as doctor
 from autotrace.store.errors import StoreError
 
@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"autotrace {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for command in (traces, show, payload, doctor):
+    for command in (traces, show, ui, payload, doctor):
         command.add_to(commands, common)
     return parser
 

@@ -26,6 +26,8 @@ _NOT_EXECUTABLE: Final = 126
 _MISUSED: Final = 2
 
 _SHEBANG_LENGTH: Final = 256
+_CLOSED_LAUNCHERS: Final = frozenset({"elasticapm-run"})
+"""Commands that attach another tracer by a `sitecustomize` that runs no other."""
 """Bytes of a script that Linux looks at."""
 
 
@@ -122,6 +124,12 @@ def find(name: str, search_path: str) -> str:
 
 def _let_in(path: str, command: list[str], environ: dict[str, str]) -> None:
     """Open the way for autotrace, or say that there is none."""
+    launcher = os.path.basename(command[0])
+    if launcher in _CLOSED_LAUNCHERS:
+        _say(
+            f"autotrace-run: not traced: {launcher} keeps other tracers out; start the program with one alone"
+        )
+        return
     directory = bootstrap_directory()
     if not directory:
         _say("autotrace-run: not traced: sitecustomize.py is missing from this installation")

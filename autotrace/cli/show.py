@@ -7,7 +7,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from autotrace.cli.local_store import opened, say_empty
+from autotrace.cli.source import add_source_to, opened, say_empty
 from autotrace.store import jaeger_json
 from autotrace.store.quantities import count, format_time, full_id
 from autotrace.store.render import MIN_WIDTH, render
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import argparse
     from typing import Any, Final
 
+    from autotrace.cli.remote import Remote
     from autotrace.store.reader import Reader
 
 _LAST: Final = "last"
@@ -44,18 +45,19 @@ def add_to(commands: Any, common: argparse.ArgumentParser) -> None:
         metavar="N",
         help=f"columns to use, at least {MIN_WIDTH} (default: the terminal's)",
     )
+    add_source_to(parser)
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Show."""
-    with opened(arguments.home) as reader:
-        if reader is None or reader.last() is None:
-            say_empty(arguments.home)
+    with opened(arguments) as reader:
+        last = None if reader is None else reader.last()
+        if reader is None or last is None:
+            say_empty(arguments)
             return _NOT_FOUND
         wanted = arguments.trace
-        last = reader.last()
-        found = [last] if wanted == _LAST and last is not None else reader.find(wanted, _MAX_CANDIDATES + 1)
+        found = [last] if wanted == _LAST else reader.find(wanted, _MAX_CANDIDATES + 1)
         if len(found) > 1:
             _list_candidates(reader, wanted, found)
             return _AMBIGUOUS
@@ -73,7 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _list_candidates(reader: Reader, wanted: str, found: list[int]) -> None:
+def _list_candidates(reader: Reader | Remote, wanted: str, found: list[int]) -> None:
     many = f"more than {_MAX_CANDIDATES}" if len(found) > _MAX_CANDIDATES else str(len(found))
     sys.stderr.write(f"autotrace: {many} traces begin with {wanted!r}:\n")
     for trace_id in found[:_MAX_CANDIDATES]:

@@ -9,7 +9,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from autotrace.cli.local_store import opened, say_empty
+from autotrace.cli.source import add_source_to, opened, say_empty
 from autotrace.store.jaeger_json import envelope
 from autotrace.store.quantities import format_duration, format_time, full_id, parse_duration, short_id
 from autotrace.store.style import Style, width_of
@@ -49,6 +49,7 @@ def add_to(commands: Any, common: argparse.ArgumentParser) -> None:
         help="print JSON: {data: [{traceID, startTime, duration, spans, errors, rootService, rootOperation, "
         "services}]}, times in microseconds",
     )
+    add_source_to(parser)
     parser.set_defaults(run=run)
 
 
@@ -65,14 +66,14 @@ def run(arguments: argparse.Namespace) -> int:
         start=0 if arguments.since is None else time.time_ns() - arguments.since,
         limit=arguments.limit,
     )
-    with opened(arguments.home) as reader:
+    with opened(arguments) as reader:
         found = reader.search(query) if reader is not None else []
         empty = reader is None or reader.last() is None
     if arguments.json:
         json.dump(envelope([_as_json(summary) for summary in found]), sys.stdout, indent=2)
         sys.stdout.write("\n")
     elif empty:
-        say_empty(arguments.home)
+        say_empty(arguments)
     elif not found:
         sys.stderr.write("no trace matches\n")
     else:

@@ -91,8 +91,7 @@ class Pipeline:
         self._long_delay = min(LONG_DELAY, delay)
         self._export_timeout = export_timeout
         self._exit_timeout = exit_timeout
-        self.resource: Resource | None = None
-        """Set in a forked child: spans of another one began in the parent, and are the parent's to send."""
+        self._others: tuple[Resource, ...] = ()
         self._start_afresh()
         forks.in_child(self._start_afresh)
         if hasattr(os, "register_at_fork"):
@@ -123,6 +122,10 @@ class Pipeline:
         self.sent = 0
         self.losses: Counter[str] = Counter()
         """Spans that did not arrive, by reason."""
+
+    def leave_to_parent(self, resource: Resource) -> None:
+        """In a forked child: spans of `resource` began in the parent, and are the parent's to send."""
+        self._others += (resource,)
 
     def _make_locks(self) -> None:
         """Made with a worker, of the kind that threads are by then: gevent and eventlet replace both."""
@@ -270,8 +273,8 @@ class Pipeline:
         return batch
 
     def _deliver(self, batch: list[Span], timeout: float) -> None:
-        if self.resource is not None:
-            batch = [span for span in batch if span.resource is self.resource]
+        if self._others:
+            batch = [span for span in batch if not any(span.resource is other for other in self._others)]
         try:
             if self._exporter is None:
                 self._exporter = self._new_exporter()

@@ -11,12 +11,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from autotrace.instrumentation.semconv import NETWORK_PROTOCOL_NAME
+from autotrace.instrumentation.semconv import (
+    NETWORK_PROTOCOL_NAME,
+    WEBSOCKET_CLOSE_CODE,
+    WEBSOCKET_MESSAGES_RECEIVED,
+    WEBSOCKET_MESSAGES_SENT,
+)
 from autotrace.patching.guard import absorbed, guard
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator
-    from typing import Final
 
     from autotrace.instrumentation.http_server import HttpServer
     from autotrace.tracing.context import Context
@@ -25,11 +29,6 @@ if TYPE_CHECKING:
     Scope = dict[str, Any]
     Receive = Callable[[], Awaitable[Any]]
     Send = Callable[[Any], Awaitable[Any]]
-
-# The conventions have no names for these.
-WEBSOCKET_MESSAGES_RECEIVED: Final = "websocket.messages.received"
-WEBSOCKET_MESSAGES_SENT: Final = "websocket.messages.sent"
-WEBSOCKET_CLOSE_CODE: Final = "websocket.close_code"
 
 _SWITCHED = 101
 _FORBIDDEN = 403

@@ -17,6 +17,9 @@ _IS_WORKER = sys.argv[1:2] == ["--multiprocessing-fork"] or "multiprocessing.for
 )
 """Whether `multiprocessing` started this interpreter: what its code does belongs to the starter's trace."""
 
+FUNCTIONS = "functions"
+"""What functions of the program's own go by, among libraries."""
+
 HOOKS = (
     Hook(
         "flask",
@@ -164,6 +167,42 @@ HOOKS = (
         ">=0.19",
         attaches_to="Quart.asgi_app, .handle_request, .handle_websocket, .handle_exception",
     ),
+    Hook("litestar", "litestar.app", f"{_HERE}.litestar:install", ">=2.12", attaches_to="Litestar.__call__"),
+    Hook(
+        "litestar",
+        "litestar._asgi.asgi_router",
+        f"{_HERE}.litestar:install_router",
+        ">=2.12",
+        attaches_to="ASGIRouter.__call__",
+    ),
+    Hook(
+        "litestar",
+        "litestar.middleware._internal.exceptions.middleware",
+        f"{_HERE}.litestar:install_exceptions",
+        ">=2.12",
+        attaches_to="ExceptionHandlerMiddleware.handle_request_exception, .handle_websocket_exception",
+    ),
+    Hook(
+        "sanic",
+        "sanic.app",
+        f"{_HERE}.sanic:install",
+        ">=23.12",
+        attaches_to="Sanic.__call__, ASGIApp.__call__, Request.respond, ErrorHandler.lookup, .log",
+    ),
+    Hook(
+        "sanic",
+        "sanic.server.protocols.http_protocol",
+        f"{_HERE}.sanic:install_server",
+        ">=23.12",
+        attaches_to="HttpProtocol._setup",
+    ),
+    Hook(
+        "sanic",
+        "sanic.server.websockets.impl",
+        f"{_HERE}.sanic:install_websockets",
+        ">=23.12",
+        attaches_to="WebsocketImplProtocol.recv, .send",
+    ),
     Hook(
         "django",
         "django.core.handlers.wsgi",
@@ -198,6 +237,54 @@ HOOKS = (
         f"{_HERE}.django:install_test_client",
         ">=3.2",
         attaches_to="ClientHandler.__call__, AsyncClientHandler.__call__",
+    ),
+    Hook(
+        "aiohttp-web",
+        "aiohttp.web_protocol",
+        f"{_HERE}.aiohttp_web:install",
+        ">=3.8",
+        distribution="aiohttp",
+        attaches_to="RequestHandler._handle_request, .handle_error, StreamResponse._start",
+    ),
+    Hook(
+        "aiohttp-web",
+        "aiohttp.web_ws",
+        f"{_HERE}.aiohttp_web:install_websockets",
+        ">=3.8",
+        distribution="aiohttp",
+        attaches_to="WebSocketResponse._post_start, .send_str, .send_bytes, .receive",
+    ),
+    Hook(
+        "tornado-web",
+        "tornado.web",
+        f"{_HERE}.tornado_web:install",
+        ">=6.1",
+        distribution="tornado",
+        attaches_to="RequestHandler._execute, .finish, ._handle_request_exception, .log_exception",
+    ),
+    Hook(
+        "tornado-web",
+        "tornado.routing",
+        f"{_HERE}.tornado_web:install_routing",
+        ">=6.1",
+        distribution="tornado",
+        attaches_to="PathMatches.match",
+    ),
+    Hook(
+        "tornado-web",
+        "tornado.websocket",
+        f"{_HERE}.tornado_web:install_websockets",
+        ">=6.1",
+        distribution="tornado",
+        attaches_to="WebSocketHandler.write_message, WebSocketProtocol13._handle_message",
+    ),
+    Hook(
+        "tornado-web",
+        "tornado.wsgi",
+        f"{_HERE}.tornado_web:install_wsgi",
+        ">=6.1",
+        distribution="tornado",
+        attaches_to="WSGIContainer.__init__",
     ),
     Hook("requests", "requests.sessions", f"{_HERE}.requests:install", ">=2.20", attaches_to="Session.send"),
     Hook(
@@ -511,11 +598,130 @@ HOOKS = (
         attaches_to="BlockingChannel.basic_consume",
     ),
     Hook(
+        "aiormq",
+        "aiormq.channel",
+        f"{_HERE}.aiormq:install",
+        ">=6.0",
+        attaches_to="Channel.basic_publish, Channel.basic_consume",
+    ),
+    Hook(
+        "aio-pika",
+        "aio_pika.message",
+        f"{_HERE}.aiormq:install_message",
+        ">=9.0",
+        attaches_to="ProcessContext: messages that are iterated or fetched",
+    ),
+    Hook(
+        "huey",
+        "huey.api",
+        f"{_HERE}.huey:install",
+        ">=2.0",
+        attaches_to="Huey.enqueue, _execute, _emit",
+    ),
+    Hook(
+        "huey",
+        "huey.registry",
+        f"{_HERE}.huey:install_registry",
+        ">=2.0",
+        attaches_to="Registry.create_message, create_task: the context goes along",
+    ),
+    Hook(
+        "huey",
+        "huey.storage",
+        f"{_HERE}.huey:install_storage",
+        ">=2.0",
+        attaches_to="RedisStorage.__init__: the commands that carry tasks make no spans",
+    ),
+    Hook(
+        "huey",
+        "huey.consumer",
+        f"{_HERE}.huey:install_consumer",
+        ">=2.0",
+        attaches_to="the loops of Worker and Scheduler: waiting makes no spans",
+    ),
+    Hook(
+        "arq",
+        "arq.connections",
+        f"{_HERE}.arq:install",
+        ">=0.24",
+        attaches_to="ArqRedis.enqueue_job, serialize_job, Job.result",
+    ),
+    Hook(
+        "arq",
+        "arq.worker",
+        f"{_HERE}.arq:install_worker",
+        ">=0.24",
+        attaches_to="Worker.run_job, Worker._poll_iteration, deserialize_job_raw",
+    ),
+    Hook(
+        "kombu",
+        "kombu.messaging",
+        f"{_HERE}.kombu:install_messaging",
+        ">=5.0",
+        attaches_to="Producer.publish, Consumer._receive_callback; not for Celery's own messages",
+    ),
+    Hook(
         "kombu",
         "kombu.transport.redis",
         f"{_HERE}.kombu:install",
         ">=5.0",
         attaches_to="Channel._get_pool: the commands that carry messages make no spans",
+    ),
+    Hook(
+        "rq",
+        "rq.queue",
+        f"{_HERE}.rq:install",
+        ">=2.0",
+        attaches_to="Queue.enqueue_job, schedule_job, _enqueue_job; Job.to_dict, restore, perform",
+    ),
+    Hook(
+        "rq",
+        "rq.worker",
+        f"{_HERE}.rq:install_worker",
+        ">=2.0",
+        attaches_to="BaseWorker.perform_job, work; the callbacks of jobs",
+    ),
+    Hook(
+        "dramatiq",
+        "dramatiq.brokers.redis",
+        f"{_HERE}.dramatiq:install_redis",
+        ">=1.14",
+        attaches_to="RedisBroker.enqueue",
+    ),
+    Hook(
+        "dramatiq",
+        "dramatiq.brokers.rabbitmq",
+        f"{_HERE}.dramatiq:install_rabbitmq",
+        ">=1.14",
+        attaches_to="RabbitmqBroker.enqueue",
+    ),
+    Hook(
+        "dramatiq",
+        "dramatiq.brokers.stub",
+        f"{_HERE}.dramatiq:install_stub",
+        ">=1.14",
+        attaches_to="StubBroker.enqueue",
+    ),
+    Hook(
+        "dramatiq",
+        "dramatiq.broker",
+        f"{_HERE}.dramatiq:install_proxy",
+        ">=1.14",
+        attaches_to="MessageProxy.stuff_exception",
+    ),
+    Hook(
+        "dramatiq",
+        "dramatiq.worker",
+        f"{_HERE}.dramatiq:install_worker",
+        ">=1.14",
+        attaches_to="WorkerThread.process_message; ConsumerThread: its own commands make no spans",
+    ),
+    Hook(
+        "dramatiq",
+        "dramatiq.results.backends.redis",
+        f"{_HERE}.dramatiq:install_results",
+        ">=1.14",
+        attaches_to="RedisBackend: its commands make no spans",
     ),
     Hook(
         "celery",
@@ -539,6 +745,29 @@ HOOKS = (
         attaches_to="execv, execve, posix_spawn, posix_spawnp, system, _exit",
     ),
     Hook(
+        "jaeger_client",
+        "jaeger_client.config",
+        f"{_HERE}.jaeger_client:install",
+        ">=4.0",
+        distribution="jaeger-client",
+        attaches_to="Config.new_tracer",
+    ),
+    Hook(
+        "sentry_sdk",
+        "sentry_sdk.worker",
+        f"{_HERE}.sentry_sdk:install",
+        ">=1.0",
+        distribution="sentry-sdk",
+        attaches_to="BackgroundWorker._target: what it sends makes no spans",
+    ),
+    Hook(
+        "py_zipkin",
+        "py_zipkin.zipkin",
+        f"{_HERE}.py_zipkin:install",
+        ">=1.0",
+        attaches_to="zipkin_span.start, zipkin_span.stop",
+    ),
+    Hook(
         "opentelemetry",
         "opentelemetry.trace",
         f"{_HERE}.opentelemetry:install",
@@ -557,3 +786,8 @@ HOOKS = (
         attaches_to="BaseInstrumentor.instrument",
     ),
 )
+
+
+def of_functions(module: str) -> Hook:
+    """The row of a module of the program's own, of which `AUTOTRACE_TRACE_FUNCTIONS` names functions."""
+    return Hook(FUNCTIONS, module, f"{_HERE}.functions:install", attaches_to="the functions named")

@@ -133,7 +133,11 @@ class HttpClient:
         settings = patcher.settings
         self._tracer = patcher.tracer
         self._inject = patcher.propagator.inject
-        self._fields = frozenset(map(str.lower, patcher.propagator.fields))
+
+        def learn_formats() -> None:
+            self._fields = frozenset(map(str.lower, patcher.propagator.fields))
+
+        patcher.propagator.follow(learn_formats)
         self._methods = Methods(settings)
         self._known = self._methods.known
         self._excluded = settings.excluded_urls(library)

@@ -128,7 +128,11 @@ def _get_response(client: HttpClient, original: Function) -> Function:
         try:
             response = original(self, *args, **kwargs)
         except BaseException as error:
-            client.fail(span, error)
+            if kwargs and type(error) is TypeError:
+                # urllib3 1.x asks with an argument of Python 2's, and then without.
+                setattr(self, _STATE, span)
+            else:
+                client.fail(span, error)
             raise
         client.succeed(span, response)
         return response

@@ -35,6 +35,8 @@ SERVER = SpanKind.SERVER
 _put = dict[str, Any].__setitem__
 """Past `Context`, which refuses changes."""
 _SERVER_ERROR = 500
+_UNKNOWN = "HTTP"
+"""What the name of a span begins with where nobody knows the method."""
 
 
 class HttpServer:
@@ -59,8 +61,13 @@ class HttpServer:
         settings = patcher.settings
         self._tracer = patcher.tracer
         self._extract = patcher.propagator.extract
-        reads = patcher.propagator.reads
-        self._trace_keys = None if reads is None else tuple(map(key_of, reads))
+        self._trace_keys: tuple[str | bytes, ...] | None
+
+        def learn_formats() -> None:
+            reads = patcher.propagator.reads
+            self._trace_keys = None if reads is None else tuple(map(key_of, reads))
+
+        patcher.propagator.follow(learn_formats)
         self._describe = describe
         self._path_of = path_of
         self._sampler = patcher.tracer.provider.sampler.root
@@ -105,7 +112,7 @@ class HttpServer:
         if excluded:
             span = self._unrecorded(context)
         else:
-            name = self._known.get(method, "HTTP")
+            name = self._known.get(method, _UNKNOWN)
             request = {}
             if self._sampler.reads_request:
                 request = {HTTP_REQUEST_METHOD: name, URL_PATH: self._path_of(carrier)[:MAX_LENGTH]}
@@ -139,7 +146,11 @@ class HttpServer:
         attributes = span._attributes  # noqa: SLF001 - the span is ours, and these attributes are trusted
         if route is not None:
             attributes[HTTP_ROUTE] = route
-            span.name = f"{span.name} {route}"
+            name = span.name
+            if (
+                name == attributes.get(HTTP_REQUEST_METHOD) or name == _UNKNOWN
+            ):  # else the application renamed it
+                span.name = f"{name} {route}"
         if status:
             attributes[HTTP_RESPONSE_STATUS_CODE] = status
             if status >= _SERVER_ERROR:

@@ -15,17 +15,29 @@ from autotrace.instrumentation.semconv import (
     MESSAGING_OPERATION_TYPE,
     MESSAGING_SYSTEM,
 )
-from autotrace.tracing.context import current, suppressed, with_span
+from autotrace.tracing.context import attach, current, detach, suppressed, suppressing, with_span
 from autotrace.tracing.span import Span
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Generator, Mapping
+    from typing import Final
 
+    from autotrace.patching.call import Call, Outcome
     from autotrace.patching.patcher import Patcher
     from autotrace.tracing.context import Context
     from autotrace.tracing.unsampled import UnsampledSpan
 
     AnySpan = Span | UnsampledSpan
+
+HOUSEKEEPING: Final = suppressing()
+"""Current where a library talks to its broker for itself. A job that begins there is traced all the same."""
+
+
+def observe_housekeeping(_call: Call) -> Generator[None, Outcome, None]:
+    """Around what a library does for itself: the client of the broker makes no spans there."""
+    token = attach(HOUSEKEEPING)
+    yield
+    detach(token)
 
 
 class Messaging:
@@ -37,9 +49,17 @@ class Messaging:
         self._system = system
 
     def send(
-        self, name: str, destination: str, headers: Mapping[str, Any] | None, attributes: dict[str, Any]
+        self,
+        name: str,
+        destination: str,
+        headers: Mapping[str, Any] | None,
+        attributes: dict[str, Any],
+        called: str = "",
     ) -> tuple[AnySpan, dict[str, Any]] | None:
         """Begin the span of a message that is sent; None where nothing is to be traced.
+
+        Args:
+            called: What the span is named after, where that is not the destination.
 
         Returns:
             The span, and a copy of the message's headers with the context.
@@ -48,24 +68,34 @@ class Messaging:
         if suppressed(above):
             return None
         described = self._describe(name, "send", destination, attributes)
-        span = self._start(_named(name, destination), SpanKind.PRODUCER, described, above)
+        span = self._start(_named(name, called or destination), SpanKind.PRODUCER, described, above)
         carried = dict(headers or {})
         self._propagator.inject(carried, with_span(span, above))
         return span, carried
 
     def process(
-        self, name: str, destination: str, headers: Mapping[str, Any] | None, attributes: dict[str, Any]
+        self,
+        name: str,
+        destination: str,
+        headers: Mapping[str, Any] | None,
+        attributes: dict[str, Any],
+        called: str = "",
     ) -> tuple[AnySpan, Context] | None:
         """Begin the span of one message that is given to the application, the child of its sender's.
+
+        Args:
+            called: What the span is named after, where that is not the destination: a job, whose library
+                keeps house around it.
 
         Returns:
             The span, and the context to make current.
         """
-        if suppressed(current()):
+        above = current()
+        if suppressed(above) and not (called and above is HOUSEKEEPING):
             return None
         context = self._propagator.extract(_text(headers or {}))
         described = self._describe(name, "process", destination, attributes)
-        span = self._start(_named(name, destination), SpanKind.CONSUMER, described, context)
+        span = self._start(_named(name, called or destination), SpanKind.CONSUMER, described, context)
         return span, with_span(span, context)
 
     def _describe(
@@ -87,8 +117,8 @@ def finish(span: AnySpan, error: BaseException | None) -> None:
         span.end()
 
 
-def _named(name: str, destination: str) -> str:
-    return f"{name} {destination}" if destination else name
+def _named(name: str, target: str) -> str:
+    return f"{name} {target}" if target else name
 
 
 def _text(headers: Mapping[str, Any]) -> dict[str, str]:

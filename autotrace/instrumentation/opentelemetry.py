@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 _INSTRUMENTATIONS = "opentelemetry.instrumentation."
 _OURS = {
     "aiohttp_client": ("aiohttp-client",),
+    "aiohttp_server": ("aiohttp-web",),
     "httpx": ("httpx", "httpcore"),
-    "tornado": ("tornado", "tornado-client"),
+    "tornado": ("tornado-web", "tornado-client"),
 }
 """What we call a library that OpenTelemetry has another name for, or serves together with others."""
 
@@ -68,6 +69,7 @@ def observe_set_provider(ours: Any, call: Call) -> Generator[None, Outcome, None
 
 def install_instrumentor(module: ModuleType, patcher: Patcher) -> None:
     """Patch `opentelemetry.instrumentation.instrumentor`."""
+    from autotrace.instrumentation.instrumentors import LibrarySpans  # noqa: PLC0415 - needed here alone
 
     def stand_down(instrumentor: type) -> None:
         name = instrumentor.__module__
@@ -81,7 +83,8 @@ def install_instrumentor(module: ModuleType, patcher: Patcher) -> None:
             )
 
     def observe_instrument(call: Call) -> Generator[None, Outcome, None]:
-        stand_down(type(call.args[0]))
+        if not isinstance(call.kwargs.get("tracer_provider"), LibrarySpans):  # not by ourselves
+            stand_down(type(call.args[0]))
         yield
 
     def listen(instrumentor: type) -> None:

@@ -14,7 +14,8 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 from autotrace.instrumentation.messaging import Messaging, finish
-from autotrace.instrumentation.semconv import MESSAGING_MESSAGE_ID, SERVER_ADDRESS, SERVER_PORT
+from autotrace.instrumentation.rabbitmq import destination_of, message_attributes
+from autotrace.instrumentation.semconv import SERVER_ADDRESS, SERVER_PORT
 from autotrace.patching.guard import guard
 from autotrace.tracing.context import attach, detach
 
@@ -34,8 +35,8 @@ def install(module: ModuleType, patcher: Patcher) -> None:
     def observe_publish(call: Call) -> Generator[None, Outcome, None]:
         exchange, key = call.get(1, "exchange"), call.get(2, "routing_key")
         properties = call.get(4, "properties") or properties_class()
-        attributes = {**_server(call.args[0]), **_message(properties, key)}
-        destination = _destination(exchange, key) or "amq.default"
+        attributes = {**_server(call.args[0]), **message_attributes(properties, key)}
+        destination = destination_of(exchange, key) or "amq.default"
         begun = messaging.send("publish", destination, properties.headers, attributes)
         if begun is None:
             return
@@ -102,27 +103,13 @@ def _traced(
 
 
 def _begin(messaging: Messaging, queue: str, channel: Any, method: Any, properties: Any) -> Any:
-    attributes = {**_server(getattr(channel, "_impl", channel)), **_message(properties, method.routing_key)}
+    attributes = {
+        **_server(getattr(channel, "_impl", channel)),
+        **message_attributes(properties, method.routing_key),
+    }
     attributes["messaging.rabbitmq.message.delivery_tag"] = method.delivery_tag
-    destination = _destination(method.exchange, method.routing_key, queue)
+    destination = destination_of(method.exchange, method.routing_key, queue)
     return messaging.process("consume", destination, properties.headers, attributes)
-
-
-def _destination(*names: Any) -> str:
-    """Exchange, key and queue, each once; not a queue that the broker has named: that is one client's."""
-    known = (str(name) for name in names if name)
-    return ":".join(dict.fromkeys(name for name in known if not name.startswith("amq.gen-")))
-
-
-def _message(properties: Any, routing_key: Any) -> dict[str, Any]:
-    attributes: dict[str, Any] = {}
-    if routing_key:
-        attributes["messaging.rabbitmq.destination.routing_key"] = str(routing_key)
-    if properties.message_id:
-        attributes[MESSAGING_MESSAGE_ID] = str(properties.message_id)
-    if properties.correlation_id:
-        attributes["messaging.message.conversation_id"] = str(properties.correlation_id)
-    return attributes
 
 
 def _server(channel: Any) -> dict[str, Any]:

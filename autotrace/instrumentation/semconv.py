@@ -30,6 +30,12 @@ NETWORK_PROTOCOL_NAME: Final = "network.protocol.name"
 NETWORK_PROTOCOL_VERSION: Final = "network.protocol.version"
 USER_AGENT_ORIGINAL: Final = "user_agent.original"
 ERROR_TYPE: Final = "error.type"
+CODE_FUNCTION_NAME: Final = "code.function.name"
+
+# The conventions have no names for these.
+WEBSOCKET_MESSAGES_RECEIVED: Final = "websocket.messages.received"
+WEBSOCKET_MESSAGES_SENT: Final = "websocket.messages.sent"
+WEBSOCKET_CLOSE_CODE: Final = "websocket.close_code"
 
 MESSAGING_SYSTEM: Final = "messaging.system"
 MESSAGING_OPERATION_NAME: Final = "messaging.operation.name"

@@ -16,9 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 from autotrace.patching.call import Call, Outcome
 from autotrace.patching.guard import guard
+from autotrace.tracing.context import attach, current
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
+
+    from opentelemetry.context import Context
 
     Function = Callable[..., Any]
     Observer = Callable[[Call], Generator[None, Outcome, None]]
@@ -97,19 +100,42 @@ def _around_coroutine(original: Function, observer: Observer) -> Function:
 
 
 def _around_generator(original: Function, observer: Observer) -> Function:
-    """The observer sees the generator from its first step to its last; `result` is its return value."""
+    """The observer sees the generator from its first step to its last; `result` is its return value.
+
+    What the observer makes current is so for the original's steps, and not for the consumer in between.
+    """
 
     @functools.wraps(original)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         call = Call(args, kwargs)
+        outside = current()
         steps = _begin(observer, call)
         if steps is None:
             return (yield from original(*args, **kwargs))
         outcome = Outcome()
+        what: Any = None
         try:
-            result = yield from original(*call.args, **call.kwargs)
-            outcome.result = result
-            return result
+            generator = original(*call.args, **call.kwargs)
+            advance = generator.send
+            while True:
+                try:
+                    value = advance(what)
+                except StopIteration as end:
+                    outcome.result = end.value
+                    return outcome.result
+                inside = current()
+                attach(outside)
+                try:
+                    what, advance = (yield value), generator.send
+                except GeneratorExit:
+                    outside = current()
+                    attach(inside)
+                    generator.close()
+                    raise
+                except BaseException as error:
+                    what, advance = error, generator.throw
+                outside = current()
+                attach(inside)
         except GeneratorExit:
             raise  # the consumer has had enough: no error
         except BaseException as error:
@@ -117,20 +143,23 @@ def _around_generator(original: Function, observer: Observer) -> Function:
             raise
         finally:
             _finish(steps, outcome)
-            del outcome  # with an error in it, this frame and the error would hold each other
+            attach(outside)
+            del outcome, what  # with an error in it, this frame and the error would hold each other
 
     return wrapper
 
 
 def _around_async_generator(original: Function, observer: Observer) -> Function:
-    """There is no `yield from` for these: what is sent, thrown and closed is passed on by hand."""
+    """As above. There is no `yield from` for these: what is sent, thrown and closed is passed on by hand."""
 
     @functools.wraps(original)
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
         call = Call(args, kwargs)
+        outside = current()
         steps = _begin(observer, call)
+        make_current: Callable[[Context], Any] = _leave
         if steps is not None:
-            args, kwargs = call.args, call.kwargs
+            make_current, args, kwargs = attach, call.args, call.kwargs
         outcome = Outcome()
         step: Any = None
         try:
@@ -141,12 +170,16 @@ def _around_async_generator(original: Function, observer: Observer) -> Function:
                     value = await step
                 except StopAsyncIteration:
                     return
+                inside = current()
+                make_current(outside)
                 try:
                     sent = yield value
                 except BaseException as error:  # GeneratorExit too: what the original makes of it counts
                     step = generator.athrow(error)
                 else:
                     step = generator.asend(sent)
+                outside = current()
+                make_current(inside)
         except GeneratorExit:
             raise  # the consumer has had enough: no error
         except BaseException as error:
@@ -155,9 +188,14 @@ def _around_async_generator(original: Function, observer: Observer) -> Function:
         finally:
             if steps is not None:
                 _finish(steps, outcome)
+            make_current(outside)
             del outcome, step  # the step holds the error that was thrown
 
     return wrapper
+
+
+def _leave(_context: Context) -> None:
+    """Where nobody watches, what is current is the original's own business."""
 
 
 def _first_step(generator: Any) -> Any:

@@ -11,7 +11,7 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Container, Sequence
     from importlib.machinery import ModuleSpec
     from types import ModuleType
     from typing import Any
@@ -23,16 +23,23 @@ class ImportWatch:
     `imported` must not raise. It runs inside the import, under that module's import lock.
     """
 
-    def __init__(self, names: frozenset[str], imported: Callable[[str, ModuleType], None]) -> None:
+    def __init__(self, names: Container[str], imported: Callable[[str, ModuleType], None]) -> None:
         self._names = names
         self._imported = imported
+        self.ask: Callable[[str], None] | None = None
+        """Called with names that are not waited for, before their import: there may be more to wait for."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """Called by the import system for every import that `sys.modules` does not answer."""
         if name not in self._names:
-            return None
+            ask = self.ask
+            if ask is None:
+                return None
+            ask(name)
+            if name not in self._names:
+                return None
         for finder in sys.meta_path:
             find = getattr(finder, "find_spec", None)
             if finder is self or find is None:

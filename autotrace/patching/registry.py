@@ -49,15 +49,28 @@ class Registry:
         self._disabled: Callable[[str], bool] = lambda _library: False
         self._patchers: dict[Hook, Patcher] = {}
         self._stood_down: set[str] = set()
-        self._watch = ImportWatch(frozenset(self._by_module), self._imported)
+        self._watch = ImportWatch(self._by_module, self._imported)
 
     def arm(self) -> None:
         """Watch imports from now on, and serve what has been imported already."""
         sys.meta_path.insert(0, self._watch)
-        for name in self._by_module:
+        for name in list(self._by_module):
             module = sys.modules.get(name)
             if module is not None:
                 self._serve(name, module)
+
+    def ask_before_imports(self, ask: Callable[[str], None] | None) -> None:
+        """Have `ask` called before the import of any module that no row waits for; None ends it."""
+        self._watch.ask = ask
+
+    def add(self, hooks: Iterable[Hook]) -> None:
+        """Further rows, which are known only now; as a rule before their modules are imported."""
+        for hook in hooks:
+            self.results[hook] = (WAITING, "")
+            self._by_module.setdefault(hook.module, []).append(hook)
+            module = sys.modules.get(hook.module)
+            if module is not None and not _is_loading(module):
+                self._serve(hook.module, module)
 
     def start(self, new_patcher: Callable[[Hook], Patcher], disabled: Callable[[str], bool]) -> None:
         """A tracer exists: install every row whose module is there, watch for the others.
@@ -68,7 +81,7 @@ class Registry:
         """
         self._new_patcher = new_patcher
         self._disabled = disabled
-        for name in self._by_module:
+        for name in list(self._by_module):
             module = sys.modules.get(name)
             if module is not None and not _is_loading(module):
                 self._serve(name, module)
@@ -83,7 +96,7 @@ class Registry:
 
     def stand_down(self, library: str, reason: str) -> bool:
         """Leave a library to somebody else; False when it is none of ours, or was left before."""
-        hooks = [hook for hook in self.results if hook.library == library]
+        hooks = [hook for hook in list(self.results) if hook.library == library]
         if not hooks or library in self._stood_down:
             return False
         self._stood_down.add(library)
@@ -148,16 +161,23 @@ class Registry:
             patcher = self._patchers.get(hook)  # of the code before a reload, parts of which live on
             if patcher is None:
                 patcher = self._patchers[hook] = self._new_patcher(hook)
-            location, _, function = hook.installer.partition(":")
-            __import__(location)
-            getattr(sys.modules[location], function)(module, patcher)
+            _installer(hook.installer)(module, patcher)
         except Exception as error:
             notices.error(f"{hook.library} is not traced: its instrumentation failed with {error!r:.300}")
             half_done = self._patchers.pop(hook, None)
             if half_done is not None:
                 half_done.undo()
             return FAILED, repr(error)
-        return INSTALLED, ""
+        return INSTALLED, f"by {hook.by}" if hook.by else ""
+
+
+def _installer(named: str | Callable[[ModuleType, Patcher], None]) -> Callable[[ModuleType, Patcher], None]:
+    if not isinstance(named, str):
+        return named
+    location, _, function = named.partition(":")
+    __import__(location)
+    found: Callable[[ModuleType, Patcher], None] = getattr(sys.modules[location], function)
+    return found
 
 
 def _is_loading(module: ModuleType) -> bool:

@@ -14,7 +14,7 @@ from autotrace import notices
 from autotrace.tracing.context import current
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from opentelemetry.propagators.textmap import CarrierT, Getter, Setter
 
@@ -28,6 +28,20 @@ class Composite(TextMapPropagator):
 
     def __init__(self, propagators: Iterable[TextMapPropagator]) -> None:
         self.propagators = tuple(propagators)
+        self._listeners: list[Callable[[], None]] = []
+
+    def add_first(self, propagator: TextMapPropagator) -> None:
+        """Speak one format more, which what the others find overwrites."""
+        if any(type(present) is type(propagator) for present in self.propagators):
+            return
+        self.propagators = (propagator, *self.propagators)
+        for listener in self._listeners:
+            listener()
+
+    def follow(self, listener: Callable[[], None]) -> None:
+        """Call `listener` now, and when `reads` and `fields` change; for those who keep them."""
+        self._listeners.append(listener)
+        listener()
 
     def extract(
         self, carrier: CarrierT, context: Context | None = None, getter: Getter[CarrierT] = default_getter

@@ -64,6 +64,12 @@ def build(names: Sequence[str]) -> Composite:
     return Composite(made.values())
 
 
+def also(composite: Composite, name: str) -> None:
+    """Have `composite` speak a built-in format, too, because the program turns out to speak it."""
+    if composite.propagators:  # else somebody has said `none`
+        composite.add_first(_built_in(name))
+
+
 def _built_in(name: str) -> TextMapPropagator:
     module, _, propagator = BUILT_IN[name].partition(":")
     made: TextMapPropagator = getattr(import_module(f"autotrace.propagation.{module}"), propagator)()

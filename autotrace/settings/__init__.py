@@ -37,8 +37,10 @@ def modules_of_functions(environ: Mapping[str, str]) -> tuple[str, ...]:
         return ()
     from autotrace.settings.lists import functions  # noqa: PLC0415 - only where it is set
 
-    found = functions(text, lambda _complaint: None)  # `parse` complains
-    return tuple(dict.fromkeys(module for module, _path in found))
+    found = functions(
+        text, lambda _complaint: None
+    )  # `parse` complains, and a module that is there has it called
+    return tuple(dict.fromkeys(module for module, _path in found)) or ("builtins",)
 
 
 def parse(environ: Mapping[str, str]) -> Settings:

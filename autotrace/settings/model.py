@@ -114,8 +114,8 @@ class Settings:
     traces_sampler: str = variable(
         WORD,
         "parentbased_always_on",
-        "always_on, always_off, traceidratio, rate_limited, jaeger_remote, each also with `parentbased_` before it; "
-        "rules; or an entry point of `opentelemetry_traces_sampler`.",
+        "always_on, always_off, traceidratio, rate_limited, jaeger_remote, each also with `parentbased_` before "
+        "it; rules; or an entry point of `opentelemetry_traces_sampler`.",
     )
     traces_sampler_arg: str = variable(
         TEXT, "", "Argument of the sampler; counts only with `OTEL_TRACES_SAMPLER`."
@@ -139,8 +139,8 @@ class Settings:
     trace_functions: tuple[tuple[str, str], ...] = variable(
         FUNCTIONS,
         (),
-        "Functions of the program that get spans: `shop.pricing:discount`, `shop.cart:Cart.total`, `shop.pricing:*` "
-        "for all public ones of a module, `shop.cart:Cart.*` for those of a class.",
+        "Functions of the program that get spans: `shop.pricing:discount`, `shop.cart:Cart.total`; "
+        "`shop.pricing:*` for all public ones of a module, `shop.cart:Cart.*` for those of a class.",
         prefix=_OWN,
     )
     semconv_stability_opt_in: tuple[str, ...] = variable(
@@ -361,6 +361,11 @@ class Settings:
     def but(self, **changes: Any) -> Settings:
         """The same settings with some of them changed."""
         return Settings(**{**self.__dict__, **changes})
+
+    @property
+    def names_service(self) -> bool:
+        """Whether the operator has named the service."""
+        return "service_name" in self.sources or "service.name" in dict(self.resource_attributes)
 
     @property
     def emit_old_http(self) -> bool:

@@ -73,6 +73,13 @@ def open_reader(path: str) -> sqlite3.Connection:
     return connection
 
 
+def open_empty() -> sqlite3.Connection:
+    """A connection to an empty store in memory."""
+    connection = sqlite3.Connection(":memory:", isolation_level=None, check_same_thread=False)
+    connection.executescript(DDL)
+    return connection
+
+
 def _connect(path: str, wait: float) -> sqlite3.Connection:
     # mode=rw: a database that vanished must not come back empty, outside of files.create.
     name = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")

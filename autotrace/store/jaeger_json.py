@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _MAX_SAFE: Final = 2**53 - 1
 """The largest integer that a JavaScript number holds."""
+_MIN_INT64: Final = -(2**63)
 _MAX_INT64: Final = 2**63 - 1
 _MAX_DECIMAL_BITS: Final = 8192  # Python refuses to write more than 4300 decimal digits
 _DEBUG: Final = 2
@@ -122,29 +123,29 @@ def _tags(attributes: Mapping[str, Any]) -> list[dict[str, Any]]:
 def _typed(value: Any) -> dict[str, Any]:
     if isinstance(value, bool):
         return {"type": "bool", "value": value}
-    if isinstance(value, int) and abs(value) <= _MAX_INT64:
+    if isinstance(value, int) and _MIN_INT64 <= value <= _MAX_INT64:
         return {"type": "int64", "value": value if abs(value) <= _MAX_SAFE else str(value)}
     if isinstance(value, float):
-        return {"type": "float64", "value": _plain(value)}
+        return {"type": "float64", "value": plain(value)}
     if isinstance(value, bytes):
-        return {"type": "binary", "value": _plain(value)}
-    plain = _plain(value)
+        return {"type": "binary", "value": plain(value)}
+    text = plain(value)
     return {
         "type": "string",
-        "value": plain if isinstance(plain, str) else json.dumps(plain, separators=(",", ":")),
+        "value": text if isinstance(text, str) else json.dumps(text, separators=(",", ":")),
     }
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """`value` in strict JSON: bytes in base64, and as text what numbers cannot say there."""
     if isinstance(value, bytes):
         return b64encode(value).decode()
     if isinstance(value, float) and value - value != 0:
         return json.dumps(value)  # NaN, Infinity, -Infinity
-    if isinstance(value, int) and abs(value) > _MAX_INT64:
+    if isinstance(value, int) and not _MIN_INT64 <= value <= _MAX_INT64:
         return str(value) if value.bit_length() <= _MAX_DECIMAL_BITS else hex(value)
     if isinstance(value, (tuple, list)):
-        return [_plain(member) for member in value]
+        return [plain(member) for member in value]
     if isinstance(value, dict):
-        return {key: _plain(member) for key, member in value.items()}
+        return {key: plain(member) for key, member in value.items()}
     return value

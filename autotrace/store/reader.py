@@ -10,14 +10,14 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from autotrace.store.codec import decode_attributes, decode_events, decode_links
-from autotrace.store.connection import open_reader
+from autotrace.store.connection import open_empty, open_reader
 from autotrace.store.errors import StoreError, reason_of
 from autotrace.store.records import ResourceRecord, ScopeRecord, SpanRecord
 from autotrace.store.rows import unsigned
 from autotrace.store.search import matching
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from typing_extensions import Self
 
@@ -48,8 +48,9 @@ class Reader:
     """
 
     def __init__(self, path: str) -> None:
+        """Open the store at `path`; an empty one when that is empty."""
         with _reasons():
-            self._connection = open_reader(path)
+            self._connection = open_reader(path) if path else open_empty()
 
     def close(self) -> None:
         """Release the files."""
@@ -63,12 +64,12 @@ class Reader:
 
     def services(self) -> list[str]:
         """The names of all services, sorted."""
-        with self._snapshot() as connection:
+        with self.snapshot() as connection:
             return [name for (name,) in connection.execute("SELECT name FROM services ORDER BY name")]
 
     def operations(self, service: str) -> list[tuple[str, int]]:
         """Names and kinds of the spans of `service`, sorted."""
-        with self._snapshot() as connection:
+        with self.snapshot() as connection:
             return connection.execute(
                 "SELECT o.name, o.kind FROM operations o JOIN services s ON s.id = o.service"
                 " WHERE s.name = ? ORDER BY o.name, o.kind",
@@ -77,15 +78,20 @@ class Reader:
 
     def search(self, query: Query) -> list[TraceSummary]:
         """The newest traces with a span that meets all of `query`, newest first."""
-        with self._snapshot() as connection:
+        with self.snapshot() as connection:
             return [_summary(connection, number) for number in matching(connection, query)]
+
+    def matching(self, query: Query) -> list[int]:
+        """Ids of the newest traces with a span that meets all of `query`, newest first."""
+        with self.snapshot() as connection:
+            return trace_ids(connection, matching(connection, query))
 
     def find(self, prefix: str, limit: int = 10) -> list[int]:
         """Ids of traces that begin with the hex digits `prefix`, newest first.
 
         A 64-bit id is found by its 16 digits as well as by its 32. Anything but hex digits finds nothing.
         """
-        with self._snapshot() as connection:
+        with self.snapshot() as connection:
             found = {
                 number: int.from_bytes(trace_id, "big")
                 for low, high in _ranges(prefix.lower())
@@ -98,13 +104,13 @@ class Reader:
 
     def last(self) -> int | None:
         """The id of the trace that arrived last; None in an empty store."""
-        with self._snapshot() as connection:
+        with self.snapshot() as connection:
             row = connection.execute("SELECT trace_id FROM traces ORDER BY id DESC LIMIT 1").fetchone()
         return None if row is None else int.from_bytes(row[0], "big")
 
     def summary(self, trace_id: int) -> TraceSummary | None:
         """The summary of one trace; None when it is not here."""
-        with self._snapshot() as connection:
+        with self.snapshot() as connection:
             row = connection.execute(
                 "SELECT id FROM traces WHERE trace_id = ?", (trace_id.to_bytes(16, "big"),)
             ).fetchone()
@@ -112,18 +118,40 @@ class Reader:
 
     def trace(self, trace_id: int) -> list[SpanRecord]:
         """All spans of a trace in the order of arrival; empty when it is not here."""
-        with self._snapshot() as connection:
+        with self.snapshot() as connection:
             return _spans(connection, trace_id)
 
     @contextmanager
-    def _snapshot(self) -> Iterator[sqlite3.Connection]:
+    def snapshot(self) -> Iterator[sqlite3.Connection]:
+        """All that is read within sees one state of the store, by other methods too."""
         connection = self._connection
         with _reasons():
+            if connection.in_transaction:
+                yield connection
+                return
             connection.execute("BEGIN")
             try:
                 yield connection
             finally:
                 connection.execute("ROLLBACK")
+
+
+def trace_ids(connection: sqlite3.Connection, numbers: Sequence[int]) -> list[int]:
+    """The ids of the traces in these rows."""
+    find = "SELECT trace_id FROM traces WHERE id = ?"
+    return [
+        int.from_bytes(trace_id, "big")
+        for number in numbers
+        for (trace_id,) in connection.execute(find, (number,))
+    ]
+
+
+def extent(connection: sqlite3.Connection) -> tuple[int, int]:
+    """The lowest and the highest id of a span; 0 and 0 in an empty store."""
+    lowest, highest = connection.execute(
+        "SELECT (SELECT min(id) FROM spans), (SELECT max(id) FROM spans)"
+    ).fetchone()
+    return lowest or 0, highest or 0
 
 
 def _spans(connection: sqlite3.Connection, trace_id: int) -> list[SpanRecord]:

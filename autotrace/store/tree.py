@@ -106,7 +106,11 @@ def _cut_circles(everyone: Sequence[Node]) -> None:
     reached: set[int] = set()
 
     def reach(root: Node) -> None:
-        reached.update(id(step.node) for step in walk([root]))
+        waiting = [root]  # not `walk`, whose steps are as long as the tree is deep
+        while waiting:
+            node = waiting.pop()
+            reached.add(id(node))
+            waiting += node.children
 
     for node in everyone:
         if node.parent is None:

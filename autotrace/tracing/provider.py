@@ -16,6 +16,7 @@ from autotrace import forks, notices
 from autotrace.tracing.attributes import bounded
 from autotrace.tracing.ids import getrandbits
 from autotrace.tracing.limits import Limits
+from autotrace.tracing.resource import Resource
 from autotrace.tracing.scope import Scope
 from autotrace.tracing.span import RANDOM, SAMPLED
 from autotrace.tracing.tracer import PassiveTracer, Tracer
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from autotrace.sampling.sampler import Sampler
     from autotrace.tracing.ids import IdGenerator
     from autotrace.tracing.remote import RemoteSpan
-    from autotrace.tracing.resource import Resource
     from autotrace.tracing.span import Span
 
 SHUTDOWN_TIMEOUT: Final = 30.0
@@ -68,6 +68,7 @@ class TracerProvider(trace.TracerProvider):
         self.id_generator = id_generator
         self._sink = sink
         self.resource_after_fork: Callable[[], Resource] | None = None
+        self._described: dict[str, Any] = {}
         self.at_exit: Callable[[], None] | None = None
         """What `atexit` calls, for ways out that pass it by."""
         self._flush: Callable[[float], bool] | None = None
@@ -82,6 +83,13 @@ class TracerProvider(trace.TracerProvider):
         self._lock = Lock()
         if self.resource_after_fork is not None:
             self.resource = self.resource_after_fork()
+            self.describe({})
+
+    def describe(self, attributes: Mapping[str, Any]) -> None:
+        """Add to the resource of spans that begin from now on what the program says of itself."""
+        self._described.update(attributes)
+        if self._described:
+            self.resource = self.resource.merge(Resource(self._described))
 
     def _choose_id_source(self) -> None:
         self.new_span_id: Callable[[], int]

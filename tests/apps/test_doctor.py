@@ -378,6 +378,37 @@ def test_why_a_library_is_not_traced(sandbox):
     assert urllib3 == "not instrumented: cannot be imported: SystemExit('broken')"
 
 
+KETTLE_INSTRUMENTOR = """
+class KettleInstrumentor:
+    is_instrumented_by_opentelemetry = False
+
+    def instrument(self, **kwargs):
+        pass
+"""
+
+
+def test_who_serves_a_library_and_what_is_left_out(sandbox):
+    """The environment has OpenTelemetry's instrumentors of the tests, and no library they are for."""
+    site = sandbox.directory / "site"
+    for library in ("kettle", "requests"):
+        sandbox.write(f"site/{library}/__init__.py", "")
+        sandbox.write(f"site/{library}-2.50.dist-info/METADATA", f"Name: {library}\nVersion: 2.50\n")
+        sandbox.write(f"site/{library}-2.50.dist-info/RECORD", f"{library}/__init__.py,,\n")
+    sandbox.write("site/kettle_tracing.py", KETTLE_INSTRUMENTOR)
+    about = "site/kettle_tracing-1.0.dist-info"
+    sandbox.write(f"{about}/METADATA", "Requires-Dist: kettle; extra == 'instruments'\n")
+    entry_point = "kettle = kettle_tracing:KettleInstrumentor"
+    sandbox.write(f"{about}/entry_points.txt", f"[opentelemetry_instrumentor]\n{entry_point}\n")
+    functions = "shop.pricing:*,kettle:boil"
+    told = report(sandbox, PYTHONPATH=str(site), AUTOTRACE_TRACE_FUNCTIONS=functions).facts("libraries")
+    assert told["kettle 2.50"] == "instrumented: by kettle_tracing"
+    served, absent = "opentelemetry-instrumentation-requests", "opentelemetry-instrumentation-flask"
+    assert told[served] == "installed, not run: autotrace traces requests itself"
+    assert told[absent] == "installed, not run: the library that it is for is not here"
+    assert told["functions of shop.pricing"] == "not instrumented: there is no such module"
+    assert told["functions of kettle"] == "not instrumented: doctor imports no module of the program"
+
+
 # Other tracers, as they lay themselves out.
 
 LAYOUTS = {

@@ -170,11 +170,11 @@ def test_a_library_can_be_switched_off(late, hook):
 
 @pytest.mark.parametrize("hook", [hook for hook in ROWS if hook.versions], ids=lambda hook: hook.module)
 def test_an_unsupported_version_is_reported_and_left_alone(late, hook, tmp_path):
-    installed = tmp_path / f"{hook.distribution.replace('-', '_')}-0.1.dist-info"
+    installed = tmp_path / f"{hook.distribution.replace('-', '_')}-0.1.0.dist-info"
     installed.mkdir()
-    (installed / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {hook.distribution}\nVersion: 0.1\n")
+    (installed / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {hook.distribution}\nVersion: 0.1.0\n")
     report = late(hook, path=[str(tmp_path)])
-    reason = f"version 0.1 is installed, {hook.versions} is supported"
+    reason = f"version 0.1.0 is installed, {hook.versions} is supported"
     assert report["results"][hook.module] == ["unsupported version", reason]
     assert f"{hook.library} is not traced: {reason}" in report["said"]
     assert report["trace"] == tree(SCENARIOS[hook.module].without)

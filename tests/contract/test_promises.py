@@ -206,7 +206,7 @@ WITH_THE_FIRST_LIBRARY = {
     *AT_START,
     *(
         f"autotrace.bootstrap.{name}"
-        for name in ("opentelemetry_api", "others", "plugins", "resource", "start")
+        for name in ("instrumentors", "opentelemetry_api", "others", "plugins", "resource", "start")
     ),
     "autotrace.forks",
     *(f"autotrace.export{name}" for name in ("", ".build", ".pipeline", ".threads")),

@@ -77,6 +77,7 @@ def environ(sandbox, arrivals, redis_url):
         **arrivals.environ,
         "BROKER": database,
         "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "redis",
+        "EVENTLET_NO_GREENDNS": "yes",  # its DNS client imports trio where that is installed
     }
 
 
@@ -184,6 +185,8 @@ POOLS = {
     "prefork": ("--concurrency=2",),
     "solo": ("--pool=solo",),
     "threads": ("--pool=threads", "--concurrency=2"),
+    "gevent": ("--pool=gevent", "--concurrency=2"),
+    "eventlet": ("--pool=eventlet", "--concurrency=2"),
 }
 
 

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 _CALM: Final = {INSTALLED, DISABLED, STOOD_DOWN}
 
 _UPGRADE: Final = "Install a version that is supported; docs/reference/instrumentations.md lists them."
+_REPORT: Final = "This is a bug of autotrace: please report it."
+_BY_OTHERS: Final = (
+    "An instrumentor of OpenTelemetry's, which is not ours: upgrade it, or switch it off by its name."
+)
 
 
 def facts(probe: Mapping[str, Any]) -> list[Fact]:
@@ -26,6 +30,9 @@ def facts(probe: Mapping[str, Any]) -> list[Fact]:
             standard.append(library)
         else:
             found.append(fact)
+    for distribution, ours in dict(probe["instrumentors"]).items():
+        why = f"autotrace traces {ours} itself" if ours else "the library that it is for is not here"
+        found.append(Fact(distribution, f"installed, not run: {why}"))
     if standard:
         found.append(Fact("standard library", f"{', '.join(sorted(standard))}: {INSTALLED}"))
     return found
@@ -45,7 +52,7 @@ def _fact(library: str, rows: list[dict[str, Any]], stays_off: bool) -> Fact:
         if stays_off:
             return Fact(name, "not instrumented: another tracer is attached")
         return Fact(name, f"not instrumented: {reason}")
-    advice = _UPGRADE if "is supported" in reason else "This is a bug of autotrace: please report it."
+    advice = _UPGRADE if "is supported" in reason else _BY_OTHERS if rows[0]["by"] else _REPORT
     wrong = result not in _CALM
     return Fact(name, f"{result}: {reason}" if reason else result, wrong, advice if wrong else "")
 

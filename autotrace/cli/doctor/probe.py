@@ -59,18 +59,30 @@ def _look_around(registry):
         "attached": other,
         "others": {name: version for name in _OTHERS for version in [installed(name)] if version},
         "rows": rows,
+        "instrumentors": _instrumentors_left(),
     }
+
+
+def _instrumentors_left():
+    # type: () -> list[list[str]]
+    """OpenTelemetry's instrumentors that are not run: the distribution, and our library that is the same."""
+    from autotrace.bootstrap.instrumentors import find
+    from autotrace.instrumentation.hooks import HOOKS
+
+    found = [(each, each.known(HOOKS)) for each in find(sys.path)]
+    return [[each.distribution, ours] for each, ours in found if ours or not each.modules]
 
 
 def _rows(registry, installed):
     # type: (Registry, Callable[[str], str | None]) -> list[dict[str, Any]]
     """Import what the hook table knows, as far as it is there, and see what becomes of each row."""
-    from importlib.util import find_spec
-
     end = time.time() + IMPORT_TIME
     rows = []
-    for hook in list(registry.results):
-        spec = find_spec(hook.module.partition(".")[0])
+    for hook in _every_row(registry.results):
+        spec = _spec(hook.module.partition(".")[0])
+        if hook.library == "functions":
+            rows.append(_row_of_functions(hook.module, spec is not None))
+            continue
         if spec is None:
             continue
         standard = _is_standard(spec.origin or "")
@@ -96,9 +108,47 @@ def _rows(registry, installed):
                 "reason": reason,
                 "error": error,
                 "standard": standard,
+                "by": hook.by,
             }
         )
     return rows
+
+
+def _spec(name):
+    # type: (str) -> Any
+    from importlib.machinery import PathFinder
+    from importlib.util import find_spec
+
+    try:
+        return find_spec(name)
+    except ValueError:  # kombu puts an object without a spec in the place of its module
+        return PathFinder.find_spec(name)
+
+
+def _every_row(results):
+    # type: (dict[Any, Any]) -> Any
+    """Those too that come while others are tried."""
+    count = 0
+    while count < len(results):
+        rows = list(results)[count:]
+        count += len(rows)
+        yield from rows
+
+
+def _row_of_functions(module, is_there):
+    # type: (str, bool) -> dict[str, Any]
+    """Modules of the program are not imported: who knows what they begin."""
+    error = "doctor imports no module of the program" if is_there else "there is no such module"
+    return {
+        "library": "functions of " + module,
+        "module": module,
+        "version": "",
+        "result": "not imported",
+        "reason": "",
+        "error": error,
+        "standard": False,
+        "by": "",
+    }
 
 
 def _is_missing(module, failure):

@@ -225,6 +225,99 @@ def answer_with_quart(_url: str) -> Any:
     return call_each(app, "/users/7", "/broken", "/nowhere")
 
 
+def answer_with_litestar(_url: str) -> Any:
+    from litestar import Litestar, Request, Router, get
+
+    @get("/users/{number:int}", sync_to_thread=False)
+    def user(request: Request) -> str:
+        return f"user {request.path_params['number']}"
+
+    @get("/broken", sync_to_thread=False)
+    def broken() -> str:
+        raise ValueError("no such thing")
+
+    user.fn.__annotations__.update(request=Request)  # a local name
+    app = Litestar([user, broken, Router("/shop", route_handlers=[user])], openapi_config=None)
+    return call_each(app, "/users/7", "/broken", "/shop/users/7", "/nowhere")
+
+
+def make_sanic() -> Any:
+    import logging
+
+    from sanic import Sanic, text
+
+    logging.getLogger("sanic.error").setLevel(logging.CRITICAL)
+    logging.getLogger("sanic.root").setLevel(logging.CRITICAL)
+    Sanic._app_registry.clear()
+    Sanic.test_mode = True
+    app = Sanic("shop", configure_logging=False)
+    app.config.TOUCHUP = False  # else Sanic replaces methods of its classes when it starts
+
+    @app.get("/users/<number:int>")
+    async def user(_request: Any, number: int) -> Any:
+        return text(f"user {number}")
+
+    @app.get("/broken")
+    async def broken(_request: Any) -> Any:
+        raise ValueError("no such thing")
+
+    @app.websocket("/echo/<room:int>")
+    async def echo(_request: Any, connection: Any, room: int) -> None:
+        async for message in connection:
+            await connection.send(f"{message}{room}")
+
+    return app
+
+
+def answer_with_sanic(_url: str) -> Any:
+    """As an ASGI application."""
+    import asyncio
+
+    async def each() -> Any:
+        app = make_sanic()
+        messages: Any = asyncio.Queue()
+        started = asyncio.Event()
+
+        async def send(_message: Any) -> None:
+            started.set()
+
+        life = asyncio.ensure_future(app({"type": "lifespan"}, messages.get, send))
+        await messages.put({"type": "lifespan.startup"})
+        await started.wait()
+        answers = [await call(app, path) for path in ("/users/7", "/broken", "/nowhere")]
+        await messages.put({"type": "lifespan.shutdown"})
+        await life
+        return [answer[0] for answer in answers]
+
+    return asyncio.run(each())
+
+
+def serve_with_sanic(*paths: str) -> Any:
+    """By its own server."""
+
+    def work(_url: str) -> Any:
+        import asyncio
+        import socket
+
+        from scenarios.frameworks import ask, talk
+
+        async def serve() -> Any:
+            with socket.create_server(("127.0.0.1", 0)) as listener:
+                server = await make_sanic().create_server(
+                    sock=listener, return_asyncio_server=True, access_log=False
+                )
+                await server.startup()
+                port = listener.getsockname()[1]
+                answers = [(await ask(port, path))[0] for path in paths]
+                answers += await talk(port, "/echo/7")
+                await server.close()
+            return answers
+
+        return asyncio.run(serve())
+
+    return work
+
+
 def _of_server(work: Any, scope: str) -> Scenario:
     return Scenario(work, f"autotrace.{scope} SERVER GET", before=START, after=FINISH)
 
@@ -236,6 +329,17 @@ _STARLETTE = Scenario(
     autotrace.starlette SERVER GET /broken ERROR
     autotrace.starlette SERVER GET /shops/{shop}/users/{number:int}
     autotrace.starlette SERVER GET
+    """,
+    before=START,
+    after=FINISH,
+)
+_LITESTAR = Scenario(
+    answer_with_litestar,
+    """
+    autotrace.litestar SERVER GET /users/{number}
+    autotrace.litestar SERVER GET /broken ERROR
+    autotrace.litestar SERVER GET /shop/users/{number}
+    autotrace.litestar SERVER GET
     """,
     before=START,
     after=FINISH,
@@ -286,6 +390,35 @@ SCENARIOS = {
         autotrace.quart SERVER GET /broken ERROR
         autotrace.quart SERVER GET
         """,
+        before=START,
+        after=FINISH,
+    ),
+    "litestar.app": _LITESTAR,
+    "litestar._asgi.asgi_router": _LITESTAR,
+    "litestar.middleware._internal.exceptions.middleware": _LITESTAR,
+    "sanic.app": Scenario(
+        answer_with_sanic,
+        """
+        autotrace.sanic SERVER GET /users/<number:int>
+        autotrace.sanic SERVER GET /broken ERROR
+        autotrace.sanic SERVER GET
+        """,
+        before=START,
+        after=FINISH,
+    ),
+    "sanic.server.protocols.http_protocol": Scenario(
+        serve_with_sanic("/users/7", "/broken"),
+        """
+        autotrace.sanic SERVER GET /users/<number:int>
+        autotrace.sanic SERVER GET /broken ERROR
+        autotrace.sanic SERVER GET /echo/<room:int>
+        """,
+        before=START,
+        after=FINISH,
+    ),
+    "sanic.server.websockets.impl": Scenario(
+        serve_with_sanic(),
+        "autotrace.sanic SERVER GET /echo/<room:int>",
         before=START,
         after=FINISH,
     ),

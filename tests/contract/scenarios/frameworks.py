@@ -78,11 +78,190 @@ _DJANGO = Scenario(
     after=FINISH,
 )
 
+
+async def ask(port: int, path: str) -> list[Any]:
+    """Status and body, by a client that nobody traces."""
+    import asyncio
+
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(f"GET {path} HTTP/1.0\r\nhost: testserver\r\n\r\n".encode())
+    answer = (await reader.read()).decode()
+    writer.close()
+    return [answer.split(" ", 2)[1], answer.partition("\r\n\r\n")[2]]
+
+
+def answer_with_aiohttp(_url: str) -> Any:
+    import asyncio
+    import logging
+
+    from aiohttp import web
+
+    logging.getLogger("aiohttp.server").addHandler(logging.NullHandler())
+
+    async def user(request: Any) -> Any:
+        return web.Response(text=f"user {request.match_info['number']}")
+
+    async def broken(_request: Any) -> Any:
+        raise ValueError("no such thing")
+
+    async def serve() -> Any:
+        app = web.Application()
+        app.add_routes([web.get("/users/{number}", user), web.get("/broken", broken)])
+        runner = web.AppRunner(app)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        try:
+            port = runner.addresses[0][1]
+            return [await ask(port, path) for path in ("/users/7", "/broken", "/nowhere")]
+        finally:
+            await runner.cleanup()
+
+    return asyncio.run(serve())
+
+
+def talk_with_aiohttp(_url: str) -> Any:
+    """A websocket, in frames made by hand: `x` is sent, and echoed, and the close is answered."""
+    import asyncio
+
+    from aiohttp import web
+
+    async def echo(request: Any) -> Any:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        async for message in socket:
+            await socket.send_str(message.data)
+            await socket.send_bytes(b"y")
+        return socket
+
+    async def serve() -> Any:
+        app = web.Application()
+        app.add_routes([web.get("/echo/{room}", echo)])
+        runner = web.AppRunner(app)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        try:
+            return await talk(runner.addresses[0][1], "/echo/7")
+        finally:
+            await runner.cleanup()
+
+    return asyncio.run(serve())
+
+
+async def talk(port: int, path: str) -> list[str]:
+    """What a websocket answers to the text `x` and to a close, by a client that nobody traces."""
+    import asyncio
+
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(
+        f"GET {path} HTTP/1.1\r\nhost: testserver\r\nconnection: upgrade\r\nupgrade: websocket\r\n"
+        "sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode()
+    )
+    head = await reader.readuntil(b"\r\n\r\n")
+    writer.write(b"\x81\x81\0\0\0\0x" + b"\x88\x82\0\0\0\0\x03\xe8")
+    frames = await reader.read()
+    writer.close()
+    return [head.decode().split(" ", 2)[1], frames.hex()]
+
+
+def serve_with_tornado(application: Any, *paths: str) -> Any:
+    import asyncio
+    import logging
+
+    from tornado.httpserver import HTTPServer
+
+    logging.getLogger("tornado").addHandler(logging.NullHandler())
+
+    async def serve() -> Any:
+        server = HTTPServer(application)
+        server.listen(0, "127.0.0.1")
+        (listener,) = server._sockets.values()
+        port = listener.getsockname()[1]
+        try:
+            if paths == ("/echo/7",):
+                return await talk(port, *paths)
+            return [await ask(port, path) for path in paths]
+        finally:
+            server.stop()
+            await server.close_all_connections()
+
+    return asyncio.run(serve())
+
+
+def answer_with_tornado(_url: str) -> Any:
+    from tornado import web
+
+    class User(web.RequestHandler):
+        def get(self, number: str) -> None:
+            self.write("user " + number)
+
+    class Broken(web.RequestHandler):
+        def get(self) -> None:
+            raise ValueError("no such thing")
+
+    rules = [(r"/users/(\d+)", User), ("/broken", Broken)]
+    return serve_with_tornado(web.Application(rules), "/users/7", "/broken", "/nowhere")
+
+
+def talk_with_tornado(_url: str) -> Any:
+    from tornado import web, websocket
+
+    class Echo(websocket.WebSocketHandler):
+        def on_message(self, message: Any) -> None:
+            self.write_message(message)
+
+    return serve_with_tornado(web.Application([(r"/echo/(?P<room>\d+)", Echo)]), "/echo/7")
+
+
+def answer_with_wsgi_in_tornado(_url: str) -> Any:
+    from tornado import wsgi
+
+    def hello(environ: Any, start_response: Any) -> Any:
+        start_response("200 OK", [])
+        return [environ["PATH_INFO"].encode()]
+
+    return serve_with_tornado(wsgi.WSGIContainer(hello), "/users/7")
+
+
+_TORNADO = Scenario(
+    answer_with_tornado,
+    """
+    autotrace.tornado-web SERVER GET /users/{1}
+    autotrace.tornado-web SERVER GET /broken ERROR
+    autotrace.tornado-web SERVER GET
+    """,
+    before=START,
+    after=FINISH,
+)
+
 SCENARIOS = {
     "django.core.handlers.wsgi": _DJANGO,
     "django.core.handlers.asgi": _DJANGO,
     "django.core.handlers.base": _DJANGO,
     "django.core.handlers.exception": _DJANGO,
     "django.test.client": _DJANGO,
+    "aiohttp.web_protocol": Scenario(
+        answer_with_aiohttp,
+        """
+        autotrace.aiohttp-web SERVER GET /users/{number}
+        autotrace.aiohttp-web SERVER GET /broken ERROR
+        autotrace.aiohttp-web SERVER GET
+        """,
+        before=START,
+        after=FINISH,
+    ),
+    "aiohttp.web_ws": Scenario(
+        talk_with_aiohttp,
+        "autotrace.aiohttp-web SERVER GET /echo/{room}",
+        before=START,
+        after=FINISH,
+    ),
+    "tornado.web": _TORNADO,
+    "tornado.routing": _TORNADO,
+    "tornado.websocket": Scenario(
+        talk_with_tornado, "autotrace.tornado-web SERVER GET /echo/{room}", before=START, after=FINISH
+    ),
+    "tornado.wsgi": Scenario(
+        answer_with_wsgi_in_tornado, "autotrace.tornado-web SERVER GET", before=START, after=FINISH
+    ),
 }
 """By the module that a row patches."""

@@ -25,7 +25,7 @@ def answer_with_flask(_url: str) -> Any:
     seen = []
     for path in ("/users/7", "/broken", "/nowhere"):
         with app.test_client().get(path) as answer:
-            seen.append([answer.status_code, answer.text])
+            seen.append([answer.status_code, answer.get_data(as_text=True)])
     return seen
 
 

@@ -129,13 +129,37 @@ CALLS = """
 CALL_END = ("autotrace.instrumentation.grpc:Call.finish",)
 
 
-def send_by_kombu(url: str) -> Any:
-    import os
+def publish_and_consume_with_kombu(_url: str) -> Any:
+    import kombu
 
+    received: list[Any] = []
+
+    def on_message(body: Any, message: Any) -> None:
+        received.append([body, sorted(set(message.headers) - {"traceparent"})])
+        message.ack()
+
+    with kombu.Connection("memory://") as connection:
+        queue = kombu.Queue("orders", kombu.Exchange("shop"), routing_key="new")
+        headers = {"tenant": "blue"}
+        kombu.Producer(connection.channel()).publish(
+            {"order": 7}, "new", exchange=queue.exchange, declare=[queue], headers=headers
+        )
+        with kombu.Consumer(connection, [queue], callbacks=[on_message]):
+            connection.drain_events(timeout=60)
+    return [received, headers]
+
+
+KOMBU_MESSAGE = """
+    autotrace.kombu PRODUCER publish shop:new
+      autotrace.kombu CONSUMER consume shop:new
+"""
+
+
+def send_by_kombu(url: str) -> Any:
     import kombu
 
     with kombu.Connection(url) as connection:
-        queue = connection.SimpleQueue(os.urandom(8).hex())
+        queue = connection.SimpleQueue("kombu")
         queue.put({"order": 7})
         message = queue.get(timeout=60)
         message.ack()
@@ -143,10 +167,283 @@ def send_by_kombu(url: str) -> Any:
     return message.payload
 
 
+def enqueue_and_work_with_rq(url: str) -> Any:
+    import os
+
+    from redis import Redis
+    from rq import Queue, SimpleWorker
+
+    from autotrace.instrumentation.redis import silence
+
+    connection = Redis.from_url(url)
+    silence(connection.connection_pool)  # for whom RQ is not traced it has a lot to tell
+    queue = Queue(os.urandom(8).hex(), connection=connection)
+    job = queue.enqueue("posixpath.join", "a", "b")
+    worker = SimpleWorker([queue], connection=connection)
+    assert worker.work(burst=True, logging_level="ERROR")
+    job.refresh()
+    result = job.return_value()
+    connection.close()
+    return [result, sorted(job.meta)]
+
+
+def send_and_consume_with_aio_pika(url: str) -> Any:
+    import asyncio
+
+    import aio_pika
+
+    async def work() -> Any:
+        async with await aio_pika.connect(url) as connection:
+            channel = await connection.channel()
+            exchange = await channel.declare_exchange("aio", auto_delete=True)
+            queue = await channel.declare_queue("", exclusive=True)
+            await queue.bind(exchange, "orders")
+            await exchange.publish(aio_pika.Message(b"a"), "orders")
+            fetched = await queue.get(timeout=60)
+            async with fetched.process():
+                pass
+            arrived = asyncio.get_running_loop().create_future()
+
+            async def on_message(message: Any) -> None:
+                arrived.set_result(message.body.decode())
+
+            await queue.consume(on_message, no_ack=True)
+            await exchange.publish(aio_pika.Message(b"b"), "orders")
+            return [fetched.body.decode(), await asyncio.wait_for(arrived, 60)]
+
+    return asyncio.run(work())
+
+
+AIO_MESSAGES = """
+    autotrace.aiormq PRODUCER publish aio:orders
+      autotrace.aio-pika CONSUMER consume aio:orders
+    autotrace.aiormq PRODUCER publish aio:orders
+      autotrace.aiormq CONSUMER consume aio:orders
+"""
+FETCHED_ONLY = "autotrace.aio-pika CONSUMER consume aio:orders"
+UNFETCHED = """
+    autotrace.aiormq PRODUCER publish aio:orders
+    autotrace.aiormq PRODUCER publish aio:orders
+      autotrace.aiormq CONSUMER consume aio:orders
+"""
+AIO_END = ("autotrace.instrumentation.aiormq:finish",)
+
+
+def send_and_work_with_dramatiq(_url: str) -> Any:
+    import dramatiq
+    import dramatiq.brokers.rabbitmq
+    import dramatiq.brokers.redis
+    import dramatiq.results.backends.redis
+    from dramatiq.brokers.stub import StubBroker
+
+    broker = StubBroker(middleware=[])
+    added: list[int] = []
+
+    @dramatiq.actor(broker=broker, actor_name="add")
+    def add(one: int, two: int) -> None:
+        added.append(one + two)
+
+    sent = add.send(3, 4)
+    worker = dramatiq.Worker(broker, worker_timeout=100, worker_threads=1)
+    worker.start()
+    broker.join("default", timeout=60_000)
+    worker.stop()
+    return [added, sent.args, sent.queue_name]
+
+
+def enqueue_with_dramatiq_on_redis(url: str) -> Any:
+    import os
+
+    import dramatiq
+    from dramatiq.brokers.redis import RedisBroker
+
+    from autotrace.instrumentation.redis import silence
+
+    broker = RedisBroker(url=url, namespace=os.urandom(8).hex(), middleware=[])
+    silence(broker.client.connection_pool)  # for whom dramatiq is not traced it has a lot to tell
+
+    @dramatiq.actor(broker=broker, actor_name="add")
+    def add(one: int, two: int) -> None:
+        pass
+
+    sent = add.send(3, 4)
+    broker.close()
+    return [sent.args, sent.queue_name]
+
+
+def enqueue_with_dramatiq_on_rabbitmq(url: str) -> Any:
+    import dramatiq
+    from dramatiq.brokers.rabbitmq import RabbitmqBroker
+
+    broker = RabbitmqBroker(url=url, middleware=[], confirm_delivery=True)
+
+    @dramatiq.actor(broker=broker, actor_name="add", queue_name="dramatiq")
+    def add(one: int, two: int) -> None:
+        pass
+
+    sent = add.send(3, 4)
+    for queue in ("dramatiq", "dramatiq.DQ", "dramatiq.XQ"):
+        broker.channel.queue_delete(queue)
+    broker.close()
+    return [sent.args]
+
+
+def keep_results_with_dramatiq(url: str) -> Any:
+    import dramatiq
+    from dramatiq.results.backends.redis import RedisBackend
+
+    from autotrace.instrumentation.redis import silence
+
+    backend = RedisBackend(url=url)
+    silence(backend.client.connection_pool)
+    message = dramatiq.Message("default", "add", (), {}, {})
+    backend.store_result(message, 7, 60_000)
+    result = backend.get_result(message)
+    backend.client.close()
+    return result
+
+
+ACTOR = """
+    autotrace.dramatiq PRODUCER send add
+      autotrace.dramatiq CONSUMER process add
+"""
+ACTOR_SENT = "autotrace.dramatiq PRODUCER send add"
+
+
+def enqueue_and_execute_with_huey(url: str) -> Any:
+    import os
+
+    import huey.consumer  # noqa: F401
+    from huey import RedisHuey
+
+    from autotrace.instrumentation.redis import silence
+
+    shop = RedisHuey(os.urandom(8).hex(), url=url)
+    silence(shop.storage.pool)  # for whom huey is not traced it has a lot to tell
+
+    @shop.task(name="add")
+    def add(one: int, two: int) -> int:
+        return one + two
+
+    result = add(3, two=4)
+    task = shop.dequeue()
+    shop.execute(task)
+    value = result.get()
+    shop.storage.conn.close()
+    return [value, type(task.kwargs).__name__, task.kwargs]
+
+
+def enqueue_and_work_with_arq(url: str) -> Any:
+    import asyncio
+    import os
+
+    import arq
+    from arq.connections import RedisSettings
+    from arq.worker import Worker, func
+
+    from autotrace.instrumentation.redis import silence
+
+    async def add(ctx: Any, one: int, two: int) -> Any:
+        return [one + two, sorted(ctx)]
+
+    async def work() -> Any:
+        queue = os.urandom(8).hex()
+        pool = arq.ArqRedis.from_url(url)
+        silence(pool.connection_pool)  # for whom arq is not traced it has a lot to tell
+        pool.default_queue_name = queue
+        job = await pool.enqueue_job("add", 3, two=4)
+        worker = Worker(
+            [func(add, name="add")],
+            redis_pool=pool,
+            queue_name=queue,
+            burst=True,
+            handle_signals=False,
+            redis_settings=RedisSettings.from_dsn(url),
+        )
+        await worker.async_run()
+        result = await job.result(timeout=60)
+        await pool.aclose()
+        return result
+
+    return asyncio.run(work())
+
+
+HUEY_TASK = """
+    autotrace.huey PRODUCER send scenarios.messaging.add
+      autotrace.huey CONSUMER process scenarios.messaging.add
+"""
+ARQ_JOB = """
+    autotrace.arq PRODUCER send add
+      autotrace.arq CONSUMER process add
+"""
+
+RQ_JOB = """
+    autotrace.rq PRODUCER send posixpath.join
+      autotrace.rq CONSUMER process posixpath.join
+"""
+JOB_END = ("autotrace.instrumentation.jobs:finish",)
+
 SCENARIOS = {
+    "kombu.messaging": Scenario(
+        publish_and_consume_with_kombu,
+        KOMBU_MESSAGE,
+        before=START,
+        after=("autotrace.instrumentation.kombu:finish",),
+    ),
+    "aiormq.channel": Scenario(
+        send_and_consume_with_aio_pika,
+        AIO_MESSAGES,
+        FETCHED_ONLY,
+        before=START,
+        after=AIO_END,
+        server="rabbitmq_url",
+    ),
+    "aio_pika.message": Scenario(
+        send_and_consume_with_aio_pika,
+        AIO_MESSAGES,
+        UNFETCHED,
+        before=START,
+        after=AIO_END,
+        server="rabbitmq_url",
+    ),
+    "dramatiq.brokers.stub": Scenario(send_and_work_with_dramatiq, ACTOR, before=START, after=JOB_END),
+    "dramatiq.worker": Scenario(send_and_work_with_dramatiq, ACTOR, before=START, after=JOB_END),
+    "dramatiq.broker": Scenario(send_and_work_with_dramatiq, ACTOR, before=START, after=JOB_END),
+    "dramatiq.brokers.redis": Scenario(
+        enqueue_with_dramatiq_on_redis, ACTOR_SENT, before=START, after=JOB_END, server="redis_url"
+    ),
+    "dramatiq.brokers.rabbitmq": Scenario(
+        enqueue_with_dramatiq_on_rabbitmq,
+        ACTOR_SENT,
+        "autotrace.pika PRODUCER publish dramatiq",
+        before=START,
+        after=JOB_END,
+        server="rabbitmq_url",
+    ),
+    "dramatiq.results.backends.redis": Scenario(keep_results_with_dramatiq, "", server="redis_url"),
+    "huey.api": Scenario(
+        enqueue_and_execute_with_huey, HUEY_TASK, before=START, after=JOB_END, server="redis_url"
+    ),
+    "huey.registry": Scenario(
+        enqueue_and_execute_with_huey, HUEY_TASK, before=START, after=JOB_END, server="redis_url"
+    ),
+    "huey.storage": Scenario(
+        enqueue_and_execute_with_huey, HUEY_TASK, before=START, after=JOB_END, server="redis_url"
+    ),
+    "huey.consumer": Scenario(
+        enqueue_and_execute_with_huey, HUEY_TASK, before=START, after=JOB_END, server="redis_url"
+    ),
+    "arq.connections": Scenario(
+        enqueue_and_work_with_arq, ARQ_JOB, before=START, after=JOB_END, server="redis_url"
+    ),
+    "arq.worker": Scenario(
+        enqueue_and_work_with_arq, ARQ_JOB, before=START, after=JOB_END, server="redis_url"
+    ),
+    "rq.queue": Scenario(enqueue_and_work_with_rq, RQ_JOB, before=START, after=JOB_END, server="redis_url"),
+    "rq.worker": Scenario(enqueue_and_work_with_rq, RQ_JOB, before=START, after=JOB_END, server="redis_url"),
     "kombu.transport.redis": Scenario(
         send_by_kombu,
-        "",
+        "autotrace.kombu PRODUCER publish kombu",
         """
         autotrace.redis CLIENT PING
         autotrace.redis CLIENT MULTI LLEN

@@ -50,7 +50,73 @@ def instrument_by_hand(_url: str) -> Any:
         return [answer.status_code, answer.text]
 
 
+def trace_with_jaeger_client(_url: str) -> Any:
+    from jaeger_client import Config
+
+    tracer = Config({"logging": False}, service_name="shop").new_tracer()
+    with tracer.start_active_span("work", tags={"shelf": 7}) as scope:
+        is_active = tracer.active_span is scope.span
+    tracer.close()
+    return [is_active, tracer.active_span is None]
+
+
+def trace_with_py_zipkin(_url: str) -> Any:
+    from py_zipkin.request_helpers import create_http_headers
+    from py_zipkin.transport import BaseTransportHandler
+    from py_zipkin.zipkin import zipkin_span
+
+    class Nowhere(BaseTransportHandler):
+        def get_max_payload_bytes(self) -> None:
+            return None
+
+        def send(self, _payload: bytes) -> None:
+            pass
+
+    nowhere = Nowhere()
+    root = zipkin_span(service_name="shop", span_name="work", transport_handler=nowhere, sample_rate=100.0)
+    with root, zipkin_span(service_name="shop", span_name="inner"):
+        return sorted(create_http_headers())
+
+
+def send_to_sentry(url: str) -> Any:
+    import threading
+
+    import urllib3
+    from sentry_sdk.worker import BackgroundWorker
+
+    sent: list[Any] = []
+    done = threading.Event()
+
+    def send() -> None:
+        sent.append(urllib3.PoolManager().request("POST", url).status)
+        done.set()
+
+    worker = BackgroundWorker()
+    worker.submit(send)
+    done.wait(30)
+    worker.kill()
+    return sent
+
+
 SCENARIOS = {
+    "sentry_sdk.worker": Scenario(send_to_sentry, "", without="autotrace.urllib3 CLIENT POST"),
+    "py_zipkin.zipkin": Scenario(
+        trace_with_py_zipkin,
+        """
+        autotrace.py_zipkin INTERNAL work
+          autotrace.py_zipkin INTERNAL inner
+        """,
+        before=START,
+        says=("the program traces with py_zipkin",),
+    ),
+    "jaeger_client.config": Scenario(
+        trace_with_jaeger_client,
+        """
+        autotrace.jaeger_client INTERNAL work
+        """,
+        before=START,
+        says=("the program traces with jaeger_client",),
+    ),
     "opentelemetry.trace": Scenario(
         trace_by_hand,
         """

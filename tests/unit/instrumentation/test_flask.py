@@ -14,7 +14,7 @@ from flask import Flask
 from instrumented import instrumented
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind, StatusCode
-from werkzeug.test import Client, EnvironBuilder
+from werkzeug.test import Client, EnvironBuilder, run_wsgi_app
 
 from autotrace.instrumentation.wsgi import Wsgi
 from autotrace.instrumentation.wsgi import traced as trace_wsgi
@@ -359,6 +359,6 @@ def test_flask_inside_a_server_names_the_server_span(traced):
 def test_environ_may_be_used_again(traced, client):
     environ = EnvironBuilder("/hello/x").get_environ()
     for _ in range(2):
-        Client(client.application).open(environ).close()
+        run_wsgi_app(client.application, environ)[0].close()
         client.application(environ, lambda *_args: None).close()
     assert len(traced.spans) == 4

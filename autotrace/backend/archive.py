@@ -1,0 +1,74 @@
+"""The one door through which the backend reads the store.
+
+Reading happens in a few threads, each with a connection of its own, so that a slow question holds up
+neither the receivers nor the other questions. While there is no store, the answers are those of an
+empty one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, TypeVar
+
+from autotrace.backend.search.finder import Finder
+from autotrace.backend.search.indexer import Indexer
+from autotrace.store import files
+from autotrace.store.reader import Reader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Final
+
+    from autotrace.store.search import Query
+
+_T = TypeVar("_T")
+
+_THREADS: Final = 4
+_NOWHERE: Final = ""
+_INDEX: Final = ".index"
+"""Appended to the path of the store."""
+
+
+class Archive:
+    """The store at `path`, for coroutines."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._threads = ThreadPoolExecutor(_THREADS, "autotrace-archive")
+        self._own = threading.local()
+        self._finder = Finder(path, path + _INDEX)
+        self._indexer = Indexer(path, path + _INDEX)
+
+    async def read(self, function: Callable[[Reader], _T]) -> _T:
+        """What `function` makes of a reader, which is its own until it returns.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self.call, function)
+
+    async def find(self, query: Query) -> list[int]:
+        """Ids of the newest traces with a span that meets all of `query`, newest first."""
+        return await self.read(lambda reader: self.found(reader, query))
+
+    def found(self, reader: Reader, query: Query) -> list[int]:
+        """The same, for a function that is reading."""
+        return self._finder.find(reader, query)
+
+    def call(self, function: Callable[[Reader], _T]) -> _T:
+        """The same, from and in any other thread."""
+        identity = files.identity(self.path)
+        opened: tuple[tuple[int, int] | None, Reader] | None = getattr(self._own, "opened", None)
+        if opened is None or opened[0] != identity:  # removed, moved aside, or there at last
+            if opened is not None:
+                del self._own.opened
+                opened[1].close()
+            opened = self._own.opened = (identity, Reader(_NOWHERE if identity is None else self.path))
+        return function(opened[1])
+
+    def close(self) -> None:
+        """Wait for what is under way; nothing can be read any more."""
+        self._indexer.close()
+        self._threads.shutdown()

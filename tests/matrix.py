@@ -1,0 +1,107 @@
+"""The oldest version of each library that the hook table promises, and what it needs to run; `make matrix`.
+
+The newest versions are what the suite runs with. Companions are pinned where the old version does not work
+with today's; the interpreter is the newest that it runs on.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_LIBRARIES = "tests/libraries"
+
+
+class Oldest(NamedTuple):
+    """One environment: the old version, its interpreter, what goes with it, and what is run there."""
+
+    version: str
+    python: str
+    companions: str = ""
+    """Requirements, apart by spaces."""
+    tests: str = ""
+    """Files, apart by spaces; the scenarios of the library's rows in tests/contract are run in any case."""
+    skipped: Mapping[str, str] = {}
+    """Parts of the names of tests that this version cannot pass, and what it lacks for them."""
+
+
+MATRIX = {
+    "flask": Oldest(
+        "2.0", "3.10", "werkzeug<2.1 jinja2<3.1 itsdangerous<2.1", "tests/unit/instrumentation/test_flask.py"
+    ),
+    "gunicorn": Oldest("20.0", "3.9", "flask gevent setuptools<80", "tests/apps/test_gunicorn.py"),
+    "waitress": Oldest("2.0", "3.10"),
+    "werkzeug": Oldest("2.0", "3.10", "flask<2.1 jinja2<3.1"),
+    "cheroot": Oldest("8.0", "3.9", "setuptools<80"),
+    "gevent": Oldest("20.9", "3.9"),
+    "eventlet": Oldest("0.33", "3.9", "dnspython<2.3"),
+    "uvicorn": Oldest("0.20", "3.11", "websockets<11 starlette httpx", f"{_LIBRARIES}/test_asgi.py"),
+    "hypercorn": Oldest("0.14", "3.11"),
+    "daphne": Oldest("4.0", "3.11"),
+    "granian": Oldest("2.0", "3.11"),
+    "starlette": Oldest(
+        "0.20",
+        "3.10",
+        "anyio<4 httpx<0.28 requests a2wsgi flask",
+        f"{_LIBRARIES}/test_starlette.py",
+        {"starlette.middleware.opentelemetry": "came with 1.7"},
+    ),
+    "fastapi": Oldest(
+        "0.75",
+        "3.10",
+        "anyio<4 pydantic<2 httpx<0.28 requests",
+        f"{_LIBRARIES}/test_fastapi.py",
+        {"fastapi.telemetry": "came with 0.200"},
+    ),
+    "quart": Oldest("0.19", "3.11", "werkzeug<3.1 flask<3.1", f"{_LIBRARIES}/test_quart.py"),
+    "litestar": Oldest("2.12", "3.11", "starlette httpx uvicorn", f"{_LIBRARIES}/test_litestar.py"),
+    "sanic": Oldest(
+        "23.12", "3.11", "websockets<14 httpx uvicorn setuptools<80", f"{_LIBRARIES}/test_sanic.py"
+    ),
+    "django": Oldest("3.2", "3.9", "djangorestframework<3.15 uvicorn", f"{_LIBRARIES}/test_django.py"),
+    "aiohttp-web": Oldest("3.8", "3.10", "yarl<1.9", f"{_LIBRARIES}/test_aiohttp_web.py"),
+    "aiohttp-client": Oldest("3.8", "3.10", "yarl<1.9", f"{_LIBRARIES}/test_aiohttp_client.py"),
+    "tornado-web": Oldest("6.1", "3.9", "flask", f"{_LIBRARIES}/test_tornado_web.py"),
+    "tornado-client": Oldest("6.1", "3.9", "pycurl", f"{_LIBRARIES}/test_tornado_client.py"),
+    "requests": Oldest("2.20", "3.9", "", "tests/unit/instrumentation/test_http_clients.py"),
+    "urllib3": Oldest("1.26", "3.10", "requests<2.32", "tests/unit/instrumentation/test_http_clients.py"),
+    "httpcore": Oldest("0.17", "3.11", "httpx<0.25 h2 trio", f"{_LIBRARIES}/test_httpx.py"),
+    "httpcore2": Oldest("2.0", "3.11"),
+    "httpx": Oldest("0.24", "3.11", "h2 trio", f"{_LIBRARIES}/test_httpx.py"),
+    "httpx2": Oldest("2.0", "3.11"),
+    "botocore": Oldest("1.20", "3.9"),
+    "aiobotocore": Oldest("2.5", "3.10", "", f"{_LIBRARIES}/test_botocore.py"),
+    "psycopg2": Oldest("2.8", "3.9", "psycopg2-binary==2.8.6", f"{_LIBRARIES}/test_psycopg2.py"),
+    "psycopg": Oldest("3.1", "3.11", "psycopg-pool", f"{_LIBRARIES}/test_psycopg.py"),
+    "asyncpg": Oldest("0.27", "3.11", "", f"{_LIBRARIES}/test_asyncpg.py"),
+    "pymysql": Oldest("1.0", "3.11", "", f"{_LIBRARIES}/test_mysql_drivers.py"),
+    "mysqlclient": Oldest("2.0", "3.9", "setuptools<80", f"{_LIBRARIES}/test_mysql_drivers.py"),
+    "mysql": Oldest("8.1", "3.11", "", f"{_LIBRARIES}/test_mysql_drivers.py"),
+    "aiomysql": Oldest("0.2", "3.11", "pymysql", f"{_LIBRARIES}/test_mysql_drivers.py"),
+    "pyodbc": Oldest("4.0", "3.9", "", f"{_LIBRARIES}/test_pyodbc.py"),
+    "pymssql": Oldest("2.2", "3.9", "", f"{_LIBRARIES}/test_pymssql.py"),
+    "oracledb": Oldest("2.0", "3.11", "", f"{_LIBRARIES}/test_oracledb.py"),
+    "aiosqlite": Oldest("0.16", "3.9"),
+    "sqlalchemy": Oldest("1.4.24", "3.10", "greenlet aiosqlite", f"{_LIBRARIES}/test_sqlalchemy.py"),
+    "redis": Oldest("4.5", "3.11", "", f"{_LIBRARIES}/test_redis.py"),
+    "valkey": Oldest("6.0", "3.11", "", f"{_LIBRARIES}/test_redis.py"),
+    "pymemcache": Oldest("3.5", "3.10", "", f"{_LIBRARIES}/test_pymemcache.py"),
+    "pymongo": Oldest("3.12", "3.10", "", f"{_LIBRARIES}/test_pymongo.py"),
+    "elasticsearch": Oldest("8.13", "3.11", "aiohttp", f"{_LIBRARIES}/test_search_engines.py"),
+    "opensearch": Oldest("2.0", "3.11", "aiohttp", f"{_LIBRARIES}/test_search_engines.py"),
+    "grpc": Oldest("1.48", "3.10", "", f"{_LIBRARIES}/test_grpc.py"),
+    "pika": Oldest("1.0", "3.10", "", f"{_LIBRARIES}/test_pika.py"),
+    "aiormq": Oldest("6.0", "3.10"),
+    "aio-pika": Oldest("9.0", "3.11", "", f"{_LIBRARIES}/test_aio_pika.py"),
+    "kombu": Oldest("5.0", "3.9", "redis<5 setuptools<80"),
+    "celery": Oldest("5.0", "3.9", "redis<5 setuptools<80", f"{_LIBRARIES}/test_celery.py"),
+    "rq": Oldest("2.0", "3.11", "", f"{_LIBRARIES}/test_rq.py"),
+    "dramatiq": Oldest("1.14", "3.11", "redis pika", f"{_LIBRARIES}/test_dramatiq.py"),
+    "huey": Oldest("2.0", "3.10", "redis", f"{_LIBRARIES}/test_huey.py"),
+    "arq": Oldest("0.24", "3.11", "", f"{_LIBRARIES}/test_arq.py"),
+    "jaeger_client": Oldest("4.0", "3.9", "six", f"{_LIBRARIES}/test_jaeger_client.py"),
+    "py_zipkin": Oldest("1.0", "3.11", "", f"{_LIBRARIES}/test_py_zipkin.py"),
+}
+"""By the name that the hook table gives the library."""

@@ -1,0 +1,54 @@
+// A service keeps its colour in all views of a visit. Only the hue is decided here: lightness and chroma are the theme's
+// (styles/theme.css), so that bars have contrast in both. Hues near red are left to errors.
+
+const FIRST = 55;
+const SPAN = 300;
+const SLOTS = 20;
+
+function hash(name: string): number {
+  let value = 2166136261;
+  for (let i = 0; i < name.length; i++) value = Math.imul(value ^ name.charCodeAt(i), 16777619);
+  return value >>> 0;
+}
+
+const hueOf = (slot: number): number => Math.round(FIRST + (slot * SPAN) / SLOTS);
+
+const slots = new Map<string, number>();
+
+/** As long as there are few services, none looks like another; its name says where the search for a hue begins. */
+export function hue(service: string): number {
+  let slot = slots.get(service);
+  if (slot === undefined) {
+    slot = free(hash(service) % SLOTS, [...slots.values()]);
+    slots.set(service, slot);
+  }
+  return hueOf(slot);
+}
+
+function free(wanted: number, taken: number[]): number {
+  const apart = taken.length < 5 ? 3 : taken.length < 9 ? 2 : 1;
+  // 7 has no factor in common with 20: every slot is tried, far ones first.
+  for (let tries = 0; tries < SLOTS; tries++) {
+    const slot = (wanted + tries * 7) % SLOTS;
+    if (
+      taken.every(
+        (other) => Math.min((slot - other + SLOTS) % SLOTS, (other - slot + SLOTS) % SLOTS) >= apart,
+      )
+    )
+      return slot;
+  }
+  return wanted;
+}
+
+let probe: CSSStyleDeclaration | undefined;
+
+/** For canvases: what `var(--bar)` is in CSS. */
+export function barColor(of: number, alpha = 1): string {
+  probe ??= getComputedStyle(document.documentElement);
+  return `oklch(${probe.getPropertyValue("--bar-l")} ${probe.getPropertyValue("--bar-c")} ${of} / ${alpha})`;
+}
+
+export function token(name: string): string {
+  probe ??= getComputedStyle(document.documentElement);
+  return probe.getPropertyValue(name).trim();
+}
