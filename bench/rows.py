@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from bench.agents import EXEC_ONLY, LAUNCHERS, PYTHON, environment, injected_by
 from bench.measure import Samples, Sink, Worker, cpu_of, in_turns
+from bench.postgresql import postgresql
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -115,6 +117,17 @@ def blocks(
     return measure
 
 
+def with_postgresql(measure: Callable[[Sink, Size], Result]) -> Callable[[Sink, Size], Result]:
+    """The same beside a database, whose URL the workers inherit."""
+
+    def with_it(sink: Sink, size: Size) -> Result:
+        with postgresql() as url:
+            os.environ["BENCH_POSTGRESQL"] = url
+            return measure(sink, size)
+
+    return with_it
+
+
 def exports(wire: str, agents: list[str], **settings: str) -> Callable[[Sink, Size], Result]:
     """Time per span of the exporters alone."""
 
@@ -175,6 +188,13 @@ ROWS = (
         "us",
         25,
         blocks("fastapi hello", 256, 1, agents=MANY[:-1], otel_spans=3),
+    ),
+    Row(
+        "fastapi_mix",
+        "FastAPI `/mix` (server, 2 SQL by asyncpg, 1 call out by httpx)",
+        "us",
+        45,
+        with_postgresql(blocks("fastapi mix", 64, 4, agents=MANY[:-1], otel_spans=7)),
     ),
     Row(
         "span",

@@ -114,8 +114,8 @@ class Settings:
     traces_sampler: str = variable(
         WORD,
         "parentbased_always_on",
-        "always_on, always_off, traceidratio, rate_limited, jaeger_remote, each also with `parentbased_` before "
-        "it; rules; or an entry point of `opentelemetry_traces_sampler`.",
+        "always_on, always_off, traceidratio, rate_limited, jaeger_remote, each also with `parentbased_` "
+        "before it; rules; or an entry point of `opentelemetry_traces_sampler`.",
     )
     traces_sampler_arg: str = variable(
         TEXT, "", "Argument of the sampler; counts only with `OTEL_TRACES_SAMPLER`."

@@ -19,7 +19,6 @@ from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware
-from starlette.middleware.opentelemetry import OpenTelemetryMiddleware
 from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Host, Mount, Route, Router, WebSocketRoute
 from starlette.testclient import TestClient
@@ -29,6 +28,13 @@ from starlette.testclient import TestClient
 def traced():
     with instrumented("opentelemetry", "starlette") as traced:
         yield traced
+
+
+@pytest.fixture
+def own_middleware():
+    from starlette.middleware.opentelemetry import OpenTelemetryMiddleware
+
+    return OpenTelemetryMiddleware
 
 
 async def hello(_request):
@@ -184,25 +190,25 @@ def test_applications_called_by_httpx_in_the_same_process(traced):
     assert traced.span.name == "GET /hello/{name:str}"
 
 
-def test_starlettes_own_middleware_adds_no_second_span(traced):
-    client = TestClient(make_app(middleware=[Middleware(OpenTelemetryMiddleware)]))
+def test_starlettes_own_middleware_adds_no_second_span(traced, own_middleware):
+    client = TestClient(make_app(middleware=[Middleware(own_middleware)]))
     client.get("/shops/7/hello/you")
     assert traced.span.instrumentation_scope.name == "autotrace.starlette"
     assert traced.span.name == "GET /shops/{shop}/hello/{name:str}"
 
 
-def test_with_a_provider_of_the_applications_its_middleware_makes_the_only_span(traced):
+def test_with_a_provider_of_the_applications_its_middleware_makes_the_only_span(traced, own_middleware):
     theirs = TracerProvider()
     ended = InMemorySpanExporter()
     theirs.add_span_processor(SimpleSpanProcessor(ended))
-    middleware = Middleware(OpenTelemetryMiddleware, tracer_provider=theirs)
+    middleware = Middleware(own_middleware, tracer_provider=theirs)
     TestClient(make_app(middleware=[middleware])).get("/hello/you")
     assert [span.kind for span in ended.get_finished_spans()] == [trace.SpanKind.SERVER]
     assert traced.spans == []
 
 
-def test_around_the_application_starlettes_own_middleware_makes_the_only_span(traced):
-    TestClient(OpenTelemetryMiddleware(make_app())).get("/hello/you")
+def test_around_the_application_starlettes_own_middleware_makes_the_only_span(traced, own_middleware):
+    TestClient(own_middleware(make_app())).get("/hello/you")
     assert traced.span.instrumentation_scope.name == "starlette"
 
 
