@@ -39,7 +39,7 @@ _BUNDLED: Final = ("typing_extensions", "wrapt")
 """Copied to `autotrace/bundled`."""
 _REPLACED: Final = ("importlib_metadata", "zipp")
 """`autotrace/bundled` has a stand-in of ours for the first, which is all that needs the second."""
-_NOT_FOR_PROGRAMS: Final = frozenset({"cli", "backend", "sitecustomize"})
+_NOT_FOR_PROGRAMS: Final = frozenset({"analysis", "cli", "backend", "sitecustomize"})
 """Parts of autotrace that run in processes of their own."""
 
 _NAMES: Final = "|".join((*_BUNDLED, "importlib_metadata"))

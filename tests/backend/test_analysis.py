@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from viewer_server import CLIENT, MS, START, span
 
-from autotrace.backend.analysis.latency import latency
-from autotrace.backend.analysis.quantiles import histogram, percentile
-from autotrace.backend.analysis.service_map import MapSpan, Place, service_map
-from autotrace.backend.analysis.timing import critical_path, self_time
+from autotrace.analysis.latency import latency
+from autotrace.analysis.quantiles import histogram, percentile
+from autotrace.analysis.service_map import MapSpan, Place, service_map
+from autotrace.analysis.timing import critical_path, self_time
 from autotrace.backend.viewer.document import document
 from autotrace.store.records import KIND_CONSUMER, KIND_PRODUCER, KIND_SERVER
 from autotrace.store.tree import build, walk

@@ -93,7 +93,7 @@ def worker(sandbox, environ, *options):
             cwd=sandbox.directory,
             stdout=output,
             stderr=output,
-            process_group=0,
+            start_new_session=True,
         )
     try:
         until(lambda: " ready." in log.read_text() or process.poll() is not None)

@@ -123,7 +123,7 @@ def shop(url):
             connection.cursor(row_factory=rows.tuple_row),
             connection.cursor("by_name", scrollable=True),
             psycopg.ClientCursor(connection),
-            psycopg.RawCursor(connection),
+            getattr(psycopg, "RawCursor", psycopg.ClientCursor)(connection),  # since 3.2
         ):
             with made:
                 assert made.execute("SELECT name FROM users") is made

@@ -29,7 +29,7 @@ def worker(sandbox, environ, *command, ready):
             cwd=sandbox.directory,
             stdout=output,
             stderr=output,
-            process_group=0,
+            start_new_session=True,
         )
     try:
         until(lambda: ready in log.read_text() or process.poll() is not None)

@@ -6,7 +6,7 @@ import json
 from base64 import b64encode
 from typing import TYPE_CHECKING, Any
 
-from autotrace.backend.analysis.timing import critical_path, self_time
+from autotrace.analysis.timing import critical_path, self_time
 from autotrace.backend.viewer.answers import encoded
 from autotrace.store.quantities import format_duration, full_id
 from autotrace.store.records import KIND_NAMES

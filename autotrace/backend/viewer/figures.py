@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from autotrace.backend.analysis import latency as of_spans
-from autotrace.backend.analysis import service_map as of_services
+from autotrace.analysis import latency as of_spans
+from autotrace.analysis import service_map as of_services
 
 if TYPE_CHECKING:
-    from autotrace.backend.analysis.latency import Figures
-    from autotrace.backend.analysis.service_map import Place, Share, Traffic
+    from autotrace.analysis.latency import Figures
+    from autotrace.analysis.service_map import Place, Share, Traffic
     from autotrace.store.reader import Reader
 
 _SECOND = 10**9

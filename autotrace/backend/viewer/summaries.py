@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
-from autotrace.backend.analysis.timing import Interval, covered
+from autotrace.analysis.timing import own_times
 from autotrace.store.quantities import full_id
 from autotrace.store.records import STATUS_ERROR
 
@@ -14,14 +14,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Final
 
+    from autotrace.analysis.timing import Row
+
 _KEPT: Final = 2000
 """Summaries in memory, for a trace that has not grown since."""
 _MAX_SPANS: Final = 20_000
 """Of a trace; its further ones are counted, but not shared out among the services."""
 _MAX_SHOWN_SERVICES: Final = 100
-
-Row = tuple[int, int, int, int, int, "int | None", int]
-"""Span id, parent id, service, operation, start, duration, status."""
 
 
 class Summaries:
@@ -91,27 +90,13 @@ def _summary(
 
 
 def shares(rows: Sequence[Row]) -> dict[int, list[int]]:
-    """Per service: spans, errors, and nanoseconds that its spans worked themselves.
-
-    `rows` in the order of their starts. Of two halves of a joined span the later hangs under the earlier.
-    """
-    children: dict[int, list[tuple[int, int]]] = {}
-    halves: dict[int, list[tuple[int, int]]] = {}
-    for span_id, parent_id, _, _, start, duration, _ in rows:
-        interval = (start, start + (duration or 0))
-        children.setdefault(parent_id, []).append(interval)
-        halves.setdefault(span_id, []).append(interval)
+    """Per service: spans, errors, and nanoseconds that its spans worked themselves."""
     result: dict[int, list[int]] = {}
-    for span_id, _, service, _, start, duration, status in rows:
-        share = result.setdefault(service, [0, 0, 0])
+    for row, own in own_times(rows):
+        share = result.setdefault(row[2], [0, 0, 0])
         share[0] += 1
-        share[1] += status == STATUS_ERROR
-        if duration is None or duration <= 0:
-            continue
-        interval = Interval(start, start + duration)
-        twins = halves[span_id]
-        under = twins[1:] if len(twins) > 1 and twins[0] == interval else children.get(span_id, ())
-        share[2] += duration - covered(interval, under)
+        share[1] += row[6] == STATUS_ERROR
+        share[2] += own
     return result
 
 

@@ -43,7 +43,7 @@ def ask_redis_asyncio(library: str, name: str) -> Any:
             except module.ResponseError as error:
                 refused = str(error)
             found = await client.pipeline().get("user:7").get("user:8").execute()
-            await client.aclose()
+            await getattr(client, "aclose", client.close)()  # since redis-py 5.0.1
             return [found[0].decode(), refused]
 
         return asyncio.run(ask())

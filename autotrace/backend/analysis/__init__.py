@@ -1,1 +1,0 @@
-"""What traces say when one computes: pure functions over spans and over rows of the store."""
