@@ -59,6 +59,9 @@ lint: $(VENV)/ready ## Style, types, and who may import whom
 reference: $(VENV)/ready ## Write docs/reference anew from the code
 	$(BIN)/python docs/generate.py
 
+docs: $(VENV)/ready ## Build the documentation as a site in site/; a broken link fails
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
 viewer/node_modules/.package-lock.json: viewer/package-lock.json
 	cd viewer && npm ci
 	touch $@
@@ -87,7 +90,10 @@ bench-ingest: $(VENV)/ready ## Measure how many spans a second `autotrace ui` ta
 bench-search: $(VENV)/ready ## Measure how fast `autotrace ui` finds traces among a million spans
 	$(BIN)/python -m bench.search
 
+sizes: $(VENV)/ready ## Measure how many bytes a span takes, in each format
+	$(BIN)/python -m bench.sizes
+
 soak: .venv-bench/ready ## Measure what dead backends and kills cost: time, memory, spans
 	.venv-bench/bin/python -m bench.soak
 
-.PHONY: help demo services test test-quick matrix lint reference viewer viewer-check screenshots compat bench bench-ingest bench-search soak
+.PHONY: help demo services test test-quick matrix lint reference docs viewer viewer-check screenshots compat bench bench-ingest bench-search sizes soak

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 _LIBRARIES = "tests/libraries"
 _NO_TELEMETRY = "it does not trace itself yet"
+_OTHER_COMMANDS = "it sends Redis its commands in another order"
 
 
 class Oldest(NamedTuple):
@@ -62,7 +63,9 @@ MATRIX = {
         f"{_LIBRARIES}/test_fastapi.py",
         {
             "fastapi.telemetry": _NO_TELEMETRY,
-            "can_be_switched_off": _NO_TELEMETRY, "unsupported_version": _NO_TELEMETRY, "test_websockets[/v1/outer/inner/2]": "it leaves a router's prefix out for websockets",
+            "can_be_switched_off": _NO_TELEMETRY,
+            "unsupported_version": _NO_TELEMETRY,
+            "test_websockets[/v1/outer/inner/2]": "it leaves a router's prefix out for websockets",
             "fastapi_makes_the_only": _NO_TELEMETRY,
             "not_to_trace_is_ours": _NO_TELEMETRY,
         },
@@ -94,7 +97,13 @@ MATRIX = {
         },
     ),
     "aiohttp-client": Oldest("3.8", "3.10", "yarl<1.9", f"{_LIBRARIES}/test_aiohttp_client.py"),
-    "tornado-web": Oldest("6.1", "3.9", "flask", f"{_LIBRARIES}/test_tornado_web.py"),
+    "tornado-web": Oldest(
+        "6.1",
+        "3.9",
+        "flask",
+        f"{_LIBRARIES}/test_tornado_web.py",
+        {"websocket_is_one_span[True]": "it does not call `on_close` where a handler fails"},
+    ),
     "tornado-client": Oldest("6.1", "3.9", "pycurl", f"{_LIBRARIES}/test_tornado_client.py"),
     "requests": Oldest("2.20", "3.9", "", "tests/unit/instrumentation/test_http_clients.py"),
     "urllib3": Oldest("1.24", "3.9", "requests<2.25", "tests/unit/instrumentation/test_http_clients.py"),
@@ -111,7 +120,18 @@ MATRIX = {
         f"{_LIBRARIES}/test_psycopg2.py",
         {"test_a_replication_connection": "it has no `feedback_timestamp`"},
     ),
-    "psycopg": Oldest("3.1", "3.11", "psycopg-pool", f"{_LIBRARIES}/test_psycopg.py", {"batch_reads_its_rows_once": "it has no `Cursor.results`", "test_copy": "it hides the error of who copies", "left_early": "it leaves the connection busy", "cancelled_task": "it leaves the connection busy"}),
+    "psycopg": Oldest(
+        "3.1",
+        "3.11",
+        "psycopg-pool",
+        f"{_LIBRARIES}/test_psycopg.py",
+        {
+            "batch_reads_its_rows_once": "it has no `Cursor.results`",
+            "test_copy": "it hides the error of who copies",
+            "left_early": "it leaves the connection busy",
+            "cancelled_task": "it leaves the connection busy",
+        },
+    ),
     "asyncpg": Oldest("0.27", "3.11", "", f"{_LIBRARIES}/test_asyncpg.py"),
     "pymysql": Oldest(
         "1.0", "3.11", "aiomysql mysql-connector-python<10", f"{_LIBRARIES}/test_mysql_drivers.py"
@@ -136,18 +156,50 @@ MATRIX = {
         "greenlet aiosqlite psycopg2-binary pg8000 psycopg[binary] pymysql asyncpg",
         f"{_LIBRARIES}/test_sqlalchemy.py",
     ),
-    "redis": Oldest("4.5", "3.11", "valkey", f"{_LIBRARIES}/test_redis.py", {"transaction_in_a_cluster": "it has none"}),
+    "redis": Oldest(
+        "4.5",
+        "3.11",
+        "valkey",
+        f"{_LIBRARIES}/test_redis.py",
+        {
+            "transaction_in_a_cluster": "it has none",
+            "async_program_sees_no_difference[redis]": "its connections wait for ever after a cancelled one",
+            "sends_for_itself": "it has no third protocol",
+            "a_sentinel_names": "its Sentinel has no `close`",
+        },
+    ),
     "valkey": Oldest("6.0", "3.11", "redis", f"{_LIBRARIES}/test_redis.py"),
     "pymemcache": Oldest("3.5", "3.10", "", f"{_LIBRARIES}/test_pymemcache.py"),
-    "pymongo": Oldest("3.12", "3.10", "", f"{_LIBRARIES}/test_pymongo.py"),
+    "pymongo": Oldest(
+        "3.12",
+        "3.10",
+        "",
+        f"{_LIBRARIES}/test_pymongo.py",
+        {"an_async_program": "it has no AsyncMongoClient"},
+    ),
     "elasticsearch": Oldest("8.13", "3.11", "aiohttp", f"{_LIBRARIES}/test_search_engines.py"),
     "opensearch": Oldest("2.0", "3.11", "aiohttp", f"{_LIBRARIES}/test_search_engines.py"),
-    "grpc": Oldest("1.48", "3.10", "", f"{_LIBRARIES}/test_grpc.py"),
+    "grpc": Oldest(
+        "1.48",
+        "3.10",
+        "",
+        f"{_LIBRARIES}/test_grpc.py",
+        {
+            "every_kind_of_call_in_asyncio": "a channel of its asyncio does not tell its target",
+            "sends_its_spans_by_grpc": "exporters want a newer gRPC",
+        },
+    ),
     "pika": Oldest("1.0", "3.10", "", f"{_LIBRARIES}/test_pika.py"),
     "aiormq": Oldest("6.0", "3.10"),
     "aio-pika": Oldest("9.0", "3.11", "", f"{_LIBRARIES}/test_aio_pika.py"),
-    "kombu": Oldest("5.0", "3.9", "redis<5 setuptools<80"),
-    "celery": Oldest("5.0", "3.9", "redis<5 setuptools<80", f"{_LIBRARIES}/test_celery.py"),
+    "kombu": Oldest(
+        "5.0",
+        "3.9",
+        "redis<5 setuptools<80",
+        "",
+        {"can_be_switched_off": _OTHER_COMMANDS, "unsupported_version": _OTHER_COMMANDS},
+    ),
+    "celery": Oldest("5.0", "3.9", "redis<5 setuptools<80 gevent eventlet", f"{_LIBRARIES}/test_celery.py"),
     "rq": Oldest("2.0", "3.11", "", f"{_LIBRARIES}/test_rq.py"),
     "dramatiq": Oldest("1.14", "3.11", "redis pika", f"{_LIBRARIES}/test_dramatiq.py"),
     "huey": Oldest("2.0", "3.10", "redis", f"{_LIBRARIES}/test_huey.py"),

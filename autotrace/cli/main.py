@@ -12,8 +12,9 @@ import sys
 from io import TextIOWrapper
 
 from autotrace import __version__, notices
-from autotrace.cli import payload, show, traces, ui
+from autotrace.cli import payload, show, slow, traces, ui
 from autotrace.cli.doctor import command as doctor
+from autotrace.cli.graph import command as graph
 from autotrace.store.errors import StoreError
 
 TYPE_CHECKING = False
@@ -64,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"autotrace {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for command in (traces, show, ui, payload, doctor):
+    for command in (traces, show, slow, graph, ui, payload, doctor):
         command.add_to(commands, common)
     return parser
 

@@ -52,8 +52,12 @@ class Remote:
 
     def search(self, query: Query) -> list[TraceSummary]:
         """The newest traces that match, newest first, as the server finds them."""
-        found = [summary_of(spans) for spans in self._api.search(query) if spans]
-        return sorted(found, key=lambda summary: summary.start, reverse=True)[: query.limit]
+        return [summary_of(spans) for spans in self.traces(query)]
+
+    def traces(self, query: Query) -> list[list[SpanRecord]]:
+        """The same with all their spans."""
+        found = [spans for spans in self._api.search(query) if spans]
+        return sorted(found, key=lambda spans: min(span.start for span in spans), reverse=True)[: query.limit]
 
     def find(self, prefix: str, limit: int = 10) -> list[int]:
         """Ids of recent traces that begin with `prefix`, newest first; of any trace when it is a whole id."""

@@ -14,9 +14,13 @@ from autotrace.store.files import database_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Final
 
     from autotrace.cli.remote import Remote
     from autotrace.store.reader import Reader
+
+REMOTE_TRACES: Final = 500
+"""That figures about many traces are made of: a server sends them whole, all at once."""
 
 
 def add_source_to(parser: argparse.ArgumentParser) -> None:

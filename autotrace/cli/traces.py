@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import sys
 import time
 from typing import TYPE_CHECKING
 
+from autotrace.cli.arguments import duration, positive
 from autotrace.cli.source import add_source_to, opened, say_empty
 from autotrace.store.jaeger_json import envelope
-from autotrace.store.quantities import format_duration, format_time, full_id, parse_duration, short_id
+from autotrace.store.quantities import format_duration, format_time, full_id, short_id
 from autotrace.store.style import Style, width_of
 from autotrace.store.text import cut, one_line
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Iterable, Iterator
     from typing import Any, Final
 
@@ -37,12 +38,14 @@ def add_to(commands: Any, common: argparse.ArgumentParser) -> None:
     parser.add_argument("--service", metavar="NAME", default="", help="of the span")
     parser.add_argument("--operation", metavar="NAME", default="", help="the span's exact name")
     parser.add_argument("--errors", action="store_true", help="only failed spans")
-    parser.add_argument("--min-duration", type=_duration, default=0, metavar="TIME", help="such as 100ms")
-    parser.add_argument("--max-duration", type=_duration, default=None, metavar="TIME", help="such as 1.5s")
+    parser.add_argument("--min-duration", type=duration, default=0, metavar="TIME", help="such as 100ms")
+    parser.add_argument("--max-duration", type=duration, default=None, metavar="TIME", help="such as 1.5s")
     parser.add_argument(
-        "--since", type=_duration, default=None, metavar="TIME", help="started within, such as 1h"
+        "--since", type=duration, default=None, metavar="TIME", help="started within, such as 1h"
     )
-    parser.add_argument("--limit", type=_limit, default=20, metavar="N", help="traces to list (default: 20)")
+    parser.add_argument(
+        "--limit", type=positive, default=20, metavar="N", help="traces to list (default: 20)"
+    )
     parser.add_argument(
         "--json",
         action="store_true",
@@ -110,16 +113,3 @@ def _as_json(trace: TraceSummary) -> dict[str, Any]:
         "rootOperation": trace.root_name,
         "services": list(trace.services),
     }
-
-
-def _duration(text: str) -> int:
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def _limit(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 0 < len(text) <= 9 or not int(text):  # noqa: PLR2004 - an int32
-        raise argparse.ArgumentTypeError(f"not a positive number: {text!r}")
-    return int(text)

@@ -300,9 +300,11 @@ class Exchange(Unrecorded):
 
     def fail(self, error: BaseException) -> None:
         """As of the base; the span says why."""
-        if isinstance(error, Exception):
-            with guard:
+        with guard:
+            if isinstance(error, Exception):
                 self.record(error)
+            if self.route_of is not None and not self._status:
+                self._route = self.route_of(self._environ)
         super().fail(error)
 
     def record(self, error: BaseException) -> None:

@@ -14,18 +14,17 @@ from typing import TYPE_CHECKING
 
 from autotrace.store.highlights import errors, highlights
 from autotrace.store.quantities import count, format_duration, format_time, full_id
-from autotrace.store.text import columns, cut, one_line
+from autotrace.store.text import Line, columns, one_line
 from autotrace.store.tree import build, walk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from typing import Final
 
     from autotrace.store.records import EventRecord, SpanRecord
     from autotrace.store.style import Style
+    from autotrace.store.text import Paint
     from autotrace.store.tree import Step
-
-    Paint = Callable[[str], str]
 
 MIN_WIDTH: Final = 40
 
@@ -109,7 +108,7 @@ class _Canvas:
         """The line of a span."""
         span, style = step.node.span, self._style
         guide = self._guide(step.last)
-        line = _Line(self._left, style.ellipsis)
+        line = Line(self._left, style.ellipsis)
         line.add(guide, style.dim)
         if span.failed:
             line.add(f"{style.cross} ", style.red)
@@ -127,7 +126,7 @@ class _Canvas:
         """A line under a span, across the whole width."""
         guide = "".join(self._style.blank if last else self._style.pipe for last in step.last)
         guide += self._style.pipe if step.node.children else self._style.blank
-        line = _Line(self._width, self._style.ellipsis)
+        line = Line(self._width, self._style.ellipsis)
         line.add(self._short(guide), self._style.dim)
         line.add(text, paint)
         return line.text
@@ -155,27 +154,3 @@ class _Canvas:
         return "".join(
             cells[(first <= at < after) + 2 * (first <= at + 1 < after)] for at in range(0, halves, 2)
         )
-
-
-class _Line:
-    """Pieces of text in a given number of columns; what does not fit is cut."""
-
-    def __init__(self, room: int, ellipsis: str) -> None:
-        self.text = ""
-        self._room = room
-        self._ellipsis = ellipsis
-        self._full = False
-
-    def add(self, text: str, paint: Paint) -> None:
-        """Append `text` as far as it fits."""
-        if self._full:
-            return
-        if columns(text) > self._room:
-            self._full = True
-            text = cut(text, self._room, self._ellipsis)
-        self._room -= columns(text)
-        self.text += paint(text)
-
-    def padded(self) -> str:
-        """All of the columns."""
-        return self.text + " " * self._room

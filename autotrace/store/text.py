@@ -6,7 +6,10 @@ import unicodedata
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Final
+
+    Paint = Callable[[str], str]
 
 _MAX_LENGTH: Final = 500
 
@@ -39,6 +42,30 @@ def cut(text: str, room: int, ellipsis: str) -> str:
             break
         kept.append(char)
     return "".join(kept).rstrip() + ellipsis if kept else ""
+
+
+class Line:
+    """Pieces of text in a given number of columns; what does not fit is cut."""
+
+    def __init__(self, room: int, ellipsis: str) -> None:
+        self.text = ""
+        self._room = room
+        self._ellipsis = ellipsis
+        self._full = False
+
+    def add(self, text: str, paint: Paint) -> None:
+        """Append `text` as far as it fits."""
+        if self._full:
+            return
+        if columns(text) > self._room:
+            self._full = True
+            text = cut(text, self._room, self._ellipsis)
+        self._room -= columns(text)
+        self.text += paint(text)
+
+    def padded(self) -> str:
+        """All of the columns."""
+        return self.text + " " * self._room
 
 
 def _width(char: str) -> int:

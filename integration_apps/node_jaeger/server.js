@@ -4,7 +4,7 @@ const express = require("express");
 const { initTracerFromEnv } = require("jaeger-client");
 const { FORMAT_HTTP_HEADERS, Tags } = require("opentracing");
 
-const { PORT = "0", NEXT_URL, SERVICE_NAME = "node-jaeger" } = process.env;
+const { HOST = "127.0.0.1", PORT = "0", NEXT_URL, SERVICE_NAME = "node-jaeger" } = process.env;
 
 const tracer = initTracerFromEnv(
   {
@@ -52,5 +52,5 @@ app.get("/orders/:number", async (request, response) => {
   }
 });
 
-const server = app.listen(Number(PORT), "127.0.0.1", () => console.log(`http://127.0.0.1:${server.address().port}`));
+const server = app.listen(Number(PORT), HOST, () => console.log(`http://${HOST}:${server.address().port}`));
 process.on("SIGTERM", () => server.close(() => tracer.close(() => process.exit(0))));

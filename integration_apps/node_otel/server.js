@@ -3,7 +3,7 @@
 const axios = require("axios");
 const express = require("express");
 
-const { PORT = "0", NEXT_URL, OTEL_SERVICE_NAME = "node-otel" } = process.env;
+const { HOST = "127.0.0.1", PORT = "0", NEXT_URL, OTEL_SERVICE_NAME = "node-otel" } = process.env;
 
 const app = express();
 
@@ -17,5 +17,5 @@ app.get("/orders/:number", async (request, response) => {
   }
 });
 
-const server = app.listen(Number(PORT), "127.0.0.1", () => console.log(`http://127.0.0.1:${server.address().port}`));
+const server = app.listen(Number(PORT), HOST, () => console.log(`http://${HOST}:${server.address().port}`));
 process.on("SIGTERM", () => server.close(() => process.exit(0)));

@@ -7,7 +7,7 @@ const wrapAxios = require("zipkin-instrumentation-axiosjs");
 const { expressMiddleware } = require("zipkin-instrumentation-express");
 const { HttpLogger } = require("zipkin-transport-http");
 
-const { PORT = "0", NEXT_URL, SERVICE_NAME = "node-zipkin", ZIPKIN_URL = "http://127.0.0.1:9411" } = process.env;
+const { HOST = "127.0.0.1", PORT = "0", NEXT_URL, SERVICE_NAME = "node-zipkin", ZIPKIN_URL = "http://127.0.0.1:9411" } = process.env;
 const isV2 = process.env.ZIPKIN_JSON === "v2";
 
 const logger = new HttpLogger({
@@ -38,5 +38,5 @@ app.get("/orders/:number", async (request, response) => {
   }
 });
 
-const server = app.listen(Number(PORT), "127.0.0.1", () => console.log(`http://127.0.0.1:${server.address().port}`));
+const server = app.listen(Number(PORT), HOST, () => console.log(`http://${HOST}:${server.address().port}`));
 process.on("SIGTERM", () => server.close(() => setTimeout(() => process.exit(0), 300)));

@@ -12,13 +12,15 @@ from viewer_server import CLIENT, MS, START, span
 
 from autotrace.analysis.latency import latency
 from autotrace.analysis.quantiles import histogram, percentile
-from autotrace.analysis.service_map import MapSpan, Place, service_map
+from autotrace.analysis.service_map import Place, ServiceMap, around, service_map, spans_of
 from autotrace.analysis.timing import critical_path, self_time
 from autotrace.backend.viewer.document import document
 from autotrace.store.records import KIND_CONSUMER, KIND_PRODUCER, KIND_SERVER
 from autotrace.store.tree import build, walk
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from autotrace.store.records import SpanRecord
     from autotrace.store.tree import Node
 
@@ -199,21 +201,12 @@ def test_latency_over_time() -> None:
     assert [(step.time, step.figures.spans) for step in found.series] == [(0, 2), (60, 1), (3600, 1)]
 
 
-def on_map(record: SpanRecord) -> MapSpan:
-    return MapSpan(
-        record.trace_id,
-        record.span_id,
-        record.parent_id,
-        record.resource.service,
-        record.kind,
-        record.duration,
-        record.status,
-        json.dumps(record.attributes) if record.kind in {CLIENT, KIND_PRODUCER} else None,
-    )
+def drawn_from(spans: Sequence[SpanRecord]) -> ServiceMap:
+    return service_map(spans_of(spans, complete=True).spans)
 
 
 def edges(*spans: SpanRecord) -> list[tuple[str, str, int, int]]:
-    drawn = service_map(map(on_map, spans))
+    drawn = drawn_from(spans)
     return [(each.caller.name, each.called.name, each.calls, each.errors) for each in drawn.traffic]
 
 
@@ -234,7 +227,7 @@ def test_service_map() -> None:
         ("shop", "kafka", 1, 0),
         ("shop", "pay", 1, 1),
     ]
-    drawn = service_map(map(on_map, spans))
+    drawn = drawn_from(spans)
     assert [share.place for share in drawn.shares] == [
         Place("bank.example", "external"),
         Place("kafka", "messaging"),
@@ -244,6 +237,8 @@ def test_service_map() -> None:
         Place("shop", "service"),
     ]
     assert {share.place.name: (share.spans, share.traces) for share in drawn.shares}["shop"] == (5, 2)
+    assert [each.called.name for each in around(drawn, "pay").traffic] == ["mysql p", "pay"]
+    assert [share.place.name for share in around(drawn, "pay").shares] == ["mysql p", "pay", "shop"]
 
 
 def test_a_message_leads_to_its_consumer() -> None:

@@ -38,6 +38,11 @@ LARGE = 0xB16B16B16B16B16B16B16B16B16B16B1
 HOSTILE = 0xE711E711E711E711E711E711E711E711
 FAILED = 0xFA11FA11FA11FA11FA11FA11FA11FA11
 WORKED = 0x600D600D600D600D600D600D600D600D
+ALONE = 0xA10EA10EA10EA10EA10EA10EA10EA10E
+BROKEN = 0xB20CB20CB20CB20CB20CB20CB20CB20C
+LONG = 0x10261026102610261026102610261026
+WORLD = 0xC1ABC1ABC1ABC1ABC1ABC1ABC1ABC1AB
+BATCH = 0xBA7CBA7CBA7CBA7CBA7CBA7CBA7CBA7C
 
 STATEMENT = (
     "SELECT p.id, p.name, COALESCE(s.count, 0) AS stock FROM products p "
@@ -415,11 +420,54 @@ def hostile(traces: Traces, now: int) -> None:
         parent = made if index % 2 else parent
 
 
+def odd(traces: Traces, now: int) -> None:
+    """What real traces come to: lost parents, clocks apart, long names, other scripts, one span only."""
+    span, at = traces.span, now - 120 * SECOND
+    span(Made(ALONE, 0), "cron", "sweep", at, 3 * MS)
+
+    broken = span(Made(BROKEN, 0), "edge", "GET /cart", at + SECOND, 80 * MS, KIND_SERVER)
+    call = span(broken, "edge", "GET", at + SECOND + 10 * MS, 60 * MS, KIND_CLIENT)
+    span(call, "cart", "GET /cart/{id}", at + SECOND - 5 * MS, 50 * MS, KIND_SERVER)
+    for index in range(3):
+        lost = Made(BROKEN, 0x1057 + index)
+        orphan = span(lost, "prices", f"price {index}", at + SECOND + (15 + index * 12) * MS, 9 * MS)
+        span(orphan, "prices", "SELECT prices", at + SECOND + (17 + index * 12) * MS, 4 * MS, KIND_CLIENT)
+    span(broken, "edge", "still running", at + SECOND + 40 * MS, None)
+
+    service = "a-service-that-somebody-named-after-its-team-and-its-region-and-its-cluster.eu-central-1"
+    name = "GET /api/v2/organisations/{organisation}/projects/{project}/environments/{environment}/deployments"
+    parent = span(Made(LONG, 0), service, name, at + 2 * SECOND, 900 * MS, KIND_SERVER)
+    for depth in range(1, 40):
+        parent = span(
+            parent,
+            service if depth % 3 else f"{service}-{depth}",
+            f"{name}/{depth}",
+            at + 2 * SECOND + depth * 5 * MS,
+            (880 - depth * 20) * MS,
+            KIND_CLIENT,
+            error="connection refused: " + "nobody answers at this address " * 12 if depth == 39 else "",
+            url__full="https://example.org/" + "a-path-without-an-end/" * 40,
+            tags=[f"value {index}" for index in range(60)],
+        )
+
+    root = span(Made(WORLD, 0), "注文サービス", "POST /注文/{番号}", at + 3 * SECOND, 40 * MS, KIND_SERVER)
+    span(root, "在庫", "在庫を確認する", at + 3 * SECOND + 2 * MS, 20 * MS, 商品="緑茶 🍵", 倉庫="東京")
+    span(root, "מלאי", "בדיקת מלאי", at + 3 * SECOND + 24 * MS, 10 * MS, error="אזל המלאי")
+
+    sent = [
+        span(Made(traces.trace_id(), 0), "till", "sale publish", at + index * SECOND, MS, KIND_PRODUCER)
+        for index in range(5)
+    ]
+    links = tuple(LinkRecord(made.trace, made.span, 1, "", {}) for made in sent)
+    span(Made(BATCH, 0), "books", "sales process", at + 8 * SECOND, 30 * MS, KIND_CONSUMER, links=links)
+
+
 KINDS: dict[str, Callable[[Traces, int], None]] = {
     "shop": shop,
     "large": large,
     "services": many_services,
     "hostile": hostile,
+    "odd": odd,
 }
 
 

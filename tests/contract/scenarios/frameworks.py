@@ -233,7 +233,189 @@ _TORNADO = Scenario(
     after=FINISH,
 )
 
+
+def ask_wsgi(application: Any, *paths: str) -> Any:
+    """Call a WSGI application, as a server does."""
+    import io
+    from wsgiref.util import setup_testing_defaults
+
+    answers = []
+    for path in paths:
+        environ: dict[str, Any] = {"PATH_INFO": path, "wsgi.errors": io.StringIO()}
+        setup_testing_defaults(environ)
+        environ["wsgi.errors"] = io.StringIO()
+        started: list[str] = []
+        body = application(environ, lambda status, *_, seen=started: seen.append(status[:3]))
+        answers.append([started, b"".join(body).decode()[:7]])
+        if hasattr(body, "close"):
+            body.close()
+    return answers
+
+
+PATHS = ("/users/7", "/broken", "/nowhere")
+
+
+def answer_with_bottle(_url: str) -> Any:
+    import bottle
+
+    app = bottle.Bottle()
+
+    @app.get("/users/<number:int>")
+    def user(number: int) -> str:
+        return f"user {number}"
+
+    @app.get("/broken")
+    def broken() -> str:
+        raise ValueError("no such thing")
+
+    return ask_wsgi(app, *PATHS)
+
+
+def answer_with_falcon(_url: str) -> Any:
+    import falcon
+
+    class User:
+        def on_get(self, _request: Any, response: Any, number: int) -> None:
+            response.text = f"user {number}"
+
+    class Broken:
+        def on_get(self, _request: Any, _response: Any) -> None:
+            raise ValueError("no such thing")
+
+    app = falcon.App()
+    app.add_route("/users/{number:int}", User())
+    app.add_route("/broken", Broken())
+    return ask_wsgi(app, *PATHS)
+
+
+def answer_with_falcon_asgi(_url: str) -> Any:
+    import falcon.asgi
+
+    from scenarios.asgi import call_each
+
+    class User:
+        async def on_get(self, _request: Any, response: Any, number: int) -> None:
+            response.text = f"user {number}"
+
+    class Broken:
+        async def on_get(self, _request: Any, _response: Any) -> None:
+            raise ValueError("no such thing")
+
+    app = falcon.asgi.App()
+    app.add_route("/users/{number:int}", User())
+    app.add_route("/broken", Broken())
+    return call_each(app, *PATHS)
+
+
+def answer_with_pyramid(_url: str) -> Any:
+    from pyramid.config import Configurator
+    from pyramid.response import Response
+
+    def user(request: Any) -> Any:
+        return Response("user " + request.matchdict["number"])
+
+    def broken(_request: Any) -> Any:
+        raise ValueError("no such thing")
+
+    def sorry(_error: Any, _request: Any) -> Any:
+        return Response("sorry", status=500)
+
+    with Configurator() as config:
+        config.add_route("user", "/users/{number}")
+        config.add_view(user, route_name="user")
+        config.add_route("broken", "/broken")
+        config.add_view(broken, route_name="broken")
+        config.add_exception_view(sorry, context=ValueError)
+    return ask_wsgi(config.make_wsgi_app(), *PATHS)
+
+
+def answer_with_cherrypy(_url: str) -> Any:
+    import cherrypy
+
+    class Shop:
+        @cherrypy.expose
+        def users(self, number: str) -> str:
+            return f"user {number}"
+
+        @cherrypy.expose
+        def broken(self) -> str:
+            raise ValueError("no such thing")
+
+    cherrypy.config.update({"log.screen": False, "environment": "embedded"})
+    return ask_wsgi(cherrypy.Application(Shop(), ""), *PATHS)
+
+
 SCENARIOS = {
+    "bottle": Scenario(
+        answer_with_bottle,
+        """
+        autotrace.bottle SERVER GET /users/<number:int>
+        autotrace.bottle SERVER GET /broken ERROR
+        autotrace.bottle SERVER GET
+        """,
+        before=START,
+        after=FINISH,
+    ),
+    "falcon.app": Scenario(
+        answer_with_falcon,
+        """
+        autotrace.falcon SERVER GET /users/{number:int}
+        autotrace.falcon SERVER GET /broken ERROR
+        autotrace.falcon SERVER GET
+        """,
+        before=START,
+        after=FINISH,
+    ),
+    "falcon.asgi.app": Scenario(
+        answer_with_falcon_asgi,
+        """
+        autotrace.falcon SERVER GET /users/{number:int}
+        autotrace.falcon SERVER GET /broken ERROR
+        autotrace.falcon SERVER GET
+        """,
+        before=START,
+        after=FINISH,
+    ),
+    "pyramid.router": Scenario(
+        answer_with_pyramid,
+        """
+        autotrace.pyramid SERVER GET /users/{number}
+        autotrace.pyramid SERVER GET /broken ERROR
+        autotrace.pyramid SERVER GET
+        """,
+        before=START,
+        after=FINISH,
+    ),
+    "pyramid.tweens": Scenario(
+        answer_with_pyramid,
+        """
+        autotrace.pyramid SERVER GET /users/{number}
+        autotrace.pyramid SERVER GET /broken ERROR
+        autotrace.pyramid SERVER GET
+        """,
+        before=START,
+        after=FINISH,
+    ),
+    "cherrypy._cptree": Scenario(
+        answer_with_cherrypy,
+        """
+        autotrace.cherrypy SERVER GET /users
+        autotrace.cherrypy SERVER GET /broken ERROR
+        autotrace.cherrypy SERVER GET
+        """,
+        before=START,
+        after=FINISH,
+    ),
+    "cherrypy._cprequest": Scenario(
+        answer_with_cherrypy,
+        """
+        autotrace.cherrypy SERVER GET /users
+        autotrace.cherrypy SERVER GET /broken ERROR
+        autotrace.cherrypy SERVER GET
+        """,
+        before=START,
+        after=FINISH,
+    ),
     "django.core.handlers.wsgi": _DJANGO,
     "django.core.handlers.asgi": _DJANGO,
     "django.core.handlers.base": _DJANGO,

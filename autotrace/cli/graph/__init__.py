@@ -1,0 +1,1 @@
+"""`autotrace graph`: who calls whom, drawn for a terminal or for Graphviz."""

@@ -1,0 +1,97 @@
+"""The subcommand: which map is asked for, and in which form."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from autotrace.analysis.map_document import document
+from autotrace.analysis.service_map import Sample, around, newest_spans, service_map, spans_of
+from autotrace.cli.arguments import add_last_to, start_of
+from autotrace.cli.graph import dot, text
+from autotrace.cli.source import REMOTE_TRACES, add_source_to, opened, say_empty
+from autotrace.store.quantities import SECOND, count
+from autotrace.store.search import Query
+from autotrace.store.style import Style, width_of
+
+if TYPE_CHECKING:
+    import argparse
+    from typing import Any
+
+    from autotrace.cli.remote import Remote
+    from autotrace.store.reader import Reader
+
+
+def add_to(commands: Any, common: argparse.ArgumentParser) -> None:
+    """Register the subcommand."""
+    parser = commands.add_parser(
+        "graph",
+        parents=[common],
+        help="draw which service calls which",
+        description="Draw which service calls which, and the databases, queues and other peers that they "
+        "talk to, with calls, rate, errors and percentiles of their durations.",
+    )
+    parser.add_argument("--service", metavar="NAME", default="", help="only this service and its neighbours")
+    add_last_to(parser)
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument(
+        "--json",
+        action="store_true",
+        help="print JSON: {services: [{name, kind, spans, errors, traces}], "
+        "edges: [{from, to, calls, errors, p50, p95}], seconds}, durations in microseconds",
+    )
+    form.add_argument("--dot", action="store_true", help="print Graphviz DOT, for `dot -Tsvg`")
+    add_source_to(parser)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Draw."""
+    start, now = start_of(arguments), time.time_ns()
+    with opened(arguments) as reader:
+        sample = (
+            Sample([], 0, 0, complete=True)
+            if reader is None
+            else _sample(reader, arguments.service, start, now)
+        )
+        empty = reader is None or (not sample.spans and reader.last() is None)
+    if arguments.last is None:  # all that there is: the rates are those of its own time
+        start, now = sample.start, max(sample.end, sample.start + SECOND)
+    if arguments.json:
+        json.dump(document(sample, start, now, arguments.service), sys.stdout, indent=2)
+        sys.stdout.write("\n")
+        return 0
+    drawn = service_map(sample.spans)
+    if arguments.service:
+        drawn = around(drawn, arguments.service)
+    seconds = max(1.0, (now - (start if sample.complete else sample.start)) / SECOND)
+    if arguments.dot:
+        lines = dot.digraph(drawn, seconds)
+    elif empty:
+        say_empty(arguments)
+        return 0
+    elif not drawn.shares:
+        sys.stderr.write("no trace matches\n")
+        return 0
+    else:
+        lines = text.drawing(drawn, seconds, width_of(sys.stdout), Style.of(sys.stdout, os.environ))
+    for line in lines:
+        sys.stdout.write(line + "\n")
+    if not sample.complete:
+        sys.stderr.write(
+            f"looked at the newest {count(len(sample.spans), 'span')} only; `--last` narrows the time\n"
+        )
+    return 0
+
+
+def _sample(reader: Reader | Remote, service: str, start: int, end: int) -> Sample:
+    from autotrace.store.reader import Reader  # noqa: PLC0415 - sqlite3, which may not have been built
+
+    if isinstance(reader, Reader):
+        with reader.snapshot() as connection:
+            return newest_spans(connection, start, end)
+    traces = reader.traces(Query(service=service, start=start, end=end, limit=REMOTE_TRACES))
+    return spans_of([span for spans in traces for span in spans], complete=len(traces) < REMOTE_TRACES)
