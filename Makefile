@@ -60,7 +60,7 @@ reference: $(VENV)/ready ## Write docs/reference anew from the code
 	$(BIN)/python docs/generate.py
 
 docs: $(VENV)/ready ## Build the documentation as a site in site/; a broken link fails
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 viewer/node_modules/.package-lock.json: viewer/package-lock.json
 	cd viewer && npm ci

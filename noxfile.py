@@ -29,7 +29,7 @@ ARQ = "arq>=0.26"
 TEST_TOOLS = (
     "pytest>=8",
     "pytest-timeout>=2.3",
-    "opentelemetry-proto>=1.41",
+    "opentelemetry-proto",
     "opentelemetry-instrumentation",
 )
 

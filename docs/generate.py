@@ -21,6 +21,9 @@ What is patched, when, and by which module of `autotrace/instrumentation/`. A ro
 module is imported, or at once where it was imported before. The first column is the name that
 `OTEL_PYTHON_DISABLED_INSTRUMENTATIONS` takes; several rows may share it.
 
+Each library is tested in two versions: the newest, by the suite, and the oldest that its row admits, by
+`make matrix`.
+
 A row with "waits" belongs to a module that almost every program imports. It does nothing until a row without
 it has come into force, so that a program with nothing to trace starts no tracer.
 

@@ -18,6 +18,7 @@ from payloads import payload  # noqa: F401 - a fixture
 from programs import Sandbox, collector
 from search_engine import search_engine
 from services import (  # noqa: F401 - fixtures
+    kafka_address,
     mariadb_url,
     memcached_address,
     postgresql_odbc,

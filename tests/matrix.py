@@ -1,7 +1,7 @@
 """The oldest version of each library that the hook table promises, and what it needs to run; `make matrix`.
 
 The newest versions are what the suite runs with. Companions are pinned where the old version does not work
-with today's; the interpreter is the newest that it runs on.
+with today's; the interpreter is one that it runs on.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 _LIBRARIES = "tests/libraries"
 _NO_TELEMETRY = "it does not trace itself yet"
+_GIVEN_BACK = "at its end a green pool gives back a task that it has run"
+_NO_PSYCOPG_3 = "it knows no psycopg 3"
 _OTHER_COMMANDS = "it sends Redis its commands in another order"
 
 
@@ -37,7 +39,7 @@ MATRIX = {
     "waitress": Oldest("2.0", "3.10"),
     "werkzeug": Oldest("2.0", "3.10", "flask<2.1 jinja2<3.1"),
     "cheroot": Oldest("8.0", "3.9", "setuptools<80"),
-    "gevent": Oldest("20.9", "3.9"),
+    "gevent": Oldest("20.9", "3.9", "greenlet<1"),
     "eventlet": Oldest("0.33", "3.9", "dnspython<2.3"),
     "uvicorn": Oldest("0.20", "3.11", "websockets<11 starlette httpx", f"{_LIBRARIES}/test_asgi.py"),
     "hypercorn": Oldest("0.14", "3.11"),
@@ -70,8 +72,14 @@ MATRIX = {
             "not_to_trace_is_ours": _NO_TELEMETRY,
         },
     ),
+    "falcon": Oldest("3.0", "3.9", "setuptools<80", f"{_LIBRARIES}/test_falcon.py"),
+    "bottle": Oldest("0.12.13", "3.9", "", f"{_LIBRARIES}/test_bottle.py"),
+    "pyramid": Oldest("1.10", "3.9", "setuptools<80", f"{_LIBRARIES}/test_pyramid.py"),
+    "cherrypy": Oldest("18.0", "3.9", "setuptools<80", f"{_LIBRARIES}/test_cherrypy.py"),
     "quart": Oldest("0.19", "3.11", "werkzeug<3.1 flask<3.1", f"{_LIBRARIES}/test_quart.py"),
-    "litestar": Oldest("2.12", "3.11", "starlette httpx uvicorn", f"{_LIBRARIES}/test_litestar.py"),
+    "litestar": Oldest(
+        "2.14", "3.11", "annotated-types sniffio starlette httpx uvicorn", f"{_LIBRARIES}/test_litestar.py"
+    ),
     "sanic": Oldest(
         "23.12", "3.11", "websockets<14 httpx uvicorn setuptools<80", f"{_LIBRARIES}/test_sanic.py"
     ),
@@ -116,7 +124,7 @@ MATRIX = {
     "psycopg2": Oldest(
         "2.8",
         "3.9",
-        "psycopg2-binary==2.8.6",
+        "",
         f"{_LIBRARIES}/test_psycopg2.py",
         {"test_a_replication_connection": "it has no `feedback_timestamp`"},
     ),
@@ -142,19 +150,20 @@ MATRIX = {
         "setuptools<80 pymysql aiomysql mysql-connector-python<10",
         f"{_LIBRARIES}/test_mysql_drivers.py",
     ),
-    "mysql": Oldest("8.1", "3.11", "pymysql aiomysql", f"{_LIBRARIES}/test_mysql_drivers.py"),
+    "mysql": Oldest("8.3", "3.11", "pymysql aiomysql", f"{_LIBRARIES}/test_mysql_drivers.py"),
     "aiomysql": Oldest(
         "0.2", "3.11", "pymysql mysql-connector-python<10", f"{_LIBRARIES}/test_mysql_drivers.py"
     ),
-    "pyodbc": Oldest("4.0", "3.9", "", f"{_LIBRARIES}/test_pyodbc.py"),
+    "pyodbc": Oldest("4.0.35", "3.9", "", f"{_LIBRARIES}/test_pyodbc.py"),
     "pymssql": Oldest("2.2", "3.9", "", f"{_LIBRARIES}/test_pymssql.py"),
     "oracledb": Oldest("2.0", "3.11", "", f"{_LIBRARIES}/test_oracledb.py"),
     "aiosqlite": Oldest("0.16", "3.9"),
     "sqlalchemy": Oldest(
         "1.4.24",
         "3.10",
-        "greenlet aiosqlite psycopg2-binary pg8000 psycopg[binary] pymysql asyncpg",
+        "greenlet aiosqlite psycopg2-binary pg8000 pymysql asyncpg",
         f"{_LIBRARIES}/test_sqlalchemy.py",
+        {"psycopg-psycopg": _NO_PSYCOPG_3, "psycopg_async-psycopg": _NO_PSYCOPG_3},
     ),
     "redis": Oldest(
         "4.5",
@@ -169,7 +178,13 @@ MATRIX = {
         },
     ),
     "valkey": Oldest("6.0", "3.11", "redis", f"{_LIBRARIES}/test_redis.py"),
-    "pymemcache": Oldest("3.5", "3.10", "", f"{_LIBRARIES}/test_pymemcache.py"),
+    "pymemcache": Oldest(
+        "3.5",
+        "3.10",
+        "",
+        f"{_LIBRARIES}/test_pymemcache.py",
+        {"tells_no_secret[hashing]": "its HashClient.flush_all takes no `noreply`"},
+    ),
     "pymongo": Oldest(
         "3.12",
         "3.10",
@@ -177,8 +192,16 @@ MATRIX = {
         f"{_LIBRARIES}/test_pymongo.py",
         {"an_async_program": "it has no AsyncMongoClient"},
     ),
-    "elasticsearch": Oldest("8.13", "3.11", "aiohttp", f"{_LIBRARIES}/test_search_engines.py"),
-    "opensearch": Oldest("2.0", "3.11", "aiohttp", f"{_LIBRARIES}/test_search_engines.py"),
+    "elasticsearch": Oldest(
+        "8.13",
+        "3.11",
+        "aiohttp requests opensearch-py",
+        f"{_LIBRARIES}/test_search_engines.py",
+        {"test_a_program_sees_no_difference[Elasticsearch]": "it has no name for `ping`"},
+    ),
+    "opensearch": Oldest(
+        "2.0", "3.11", "aiohttp requests elasticsearch", f"{_LIBRARIES}/test_search_engines.py"
+    ),
     "grpc": Oldest(
         "1.48",
         "3.10",
@@ -190,21 +213,36 @@ MATRIX = {
         },
     ),
     "pika": Oldest("1.0", "3.10", "", f"{_LIBRARIES}/test_pika.py"),
-    "aiormq": Oldest("6.0", "3.10"),
+    "aiormq": Oldest("6.7", "3.9", "aio-pika<9.1"),
     "aio-pika": Oldest("9.0", "3.11", "", f"{_LIBRARIES}/test_aio_pika.py"),
+    "kafka-python": Oldest("2.0", "3.11", "", f"{_LIBRARIES}/test_kafka_python.py"),
+    "confluent-kafka": Oldest("1.6.1", "3.9", "", f"{_LIBRARIES}/test_confluent_kafka.py"),
     "kombu": Oldest(
         "5.0",
         "3.9",
-        "redis<5 setuptools<80",
-        "",
+        "redis<5 setuptools<80 celery<5.1",
+        f"{_LIBRARIES}/test_kombu.py",
         {"can_be_switched_off": _OTHER_COMMANDS, "unsupported_version": _OTHER_COMMANDS},
     ),
-    "celery": Oldest("5.0", "3.9", "redis<5 setuptools<80 gevent eventlet", f"{_LIBRARIES}/test_celery.py"),
-    "rq": Oldest("2.0", "3.11", "", f"{_LIBRARIES}/test_rq.py"),
-    "dramatiq": Oldest("1.14", "3.11", "redis pika", f"{_LIBRARIES}/test_dramatiq.py"),
-    "huey": Oldest("2.0", "3.10", "redis", f"{_LIBRARIES}/test_huey.py"),
-    "arq": Oldest("0.24", "3.11", "", f"{_LIBRARIES}/test_arq.py"),
-    "jaeger_client": Oldest("4.0", "3.9", "six", f"{_LIBRARIES}/test_jaeger_client.py"),
-    "py_zipkin": Oldest("1.0", "3.11", "", f"{_LIBRARIES}/test_py_zipkin.py"),
+    "celery": Oldest(
+        "5.0",
+        "3.9",
+        "redis<5 setuptools<80",
+        f"{_LIBRARIES}/test_celery.py",
+        {"sender[eventlet]": _GIVEN_BACK, "sender[gevent]": _GIVEN_BACK},
+    ),
+    "rq": Oldest("2.0", "3.11", "", f"{_LIBRARIES}/test_rq.py", {"SpawnWorker": "it has none"}),
+    "dramatiq": Oldest("1.17", "3.11", "redis pika", f"{_LIBRARIES}/test_dramatiq.py"),
+    "huey": Oldest("2.4.3", "3.11", "redis", f"{_LIBRARIES}/test_huey.py"),
+    "arq": Oldest("0.25", "3.11", "redis>=5.0.1,<6", f"{_LIBRARIES}/test_arq.py"),
+    "jaeger_client": Oldest(
+        "4.1",
+        "3.9",
+        "six flask requests",
+        f"{_LIBRARIES}/test_jaeger_client.py",
+        {"what_the_library_offers": "its binary format carries nothing"},
+    ),
+    "sentry_sdk": Oldest("1.0", "3.9", "urllib3<2"),
+    "py_zipkin": Oldest("1.0", "3.11", "flask requests", f"{_LIBRARIES}/test_py_zipkin.py"),
 }
 """By the name that the hook table gives the library."""

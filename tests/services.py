@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 START_TIMEOUT = 60.0
 ATTEMPTS = 5
+CACHE = Path(__file__).parents[1] / ".cache"
+KAFKA = "3.9.1"
+"""The last that still speaks what the oldest clients do."""
 NOBODY = "nobody"
 """Who runs them where the tests are run by root: PostgreSQL and MariaDB refuse root."""
 
@@ -198,6 +201,77 @@ def rabbitmq_url() -> Iterator[str]:
 
         with _server(directory, command) as port:
             yield f"amqp://guest:guest@127.0.0.1:{port}/%2F"
+
+
+@pytest.fixture(scope="session")
+def kafka_address() -> Iterator[str]:
+    """`host:port` of a Kafka broker, the only node of its cluster; topics are made when they are named."""
+    if shutil.which("java") is None or shutil.which("setpriv") is None:
+        missing("Java is not installed: no Kafka")
+    bounded = ("-Xms64m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+    java = ("java", *bounded, "-cp", f"{_kafka_jars()}/*")
+    with _directory() as directory:
+
+        def command(port: int) -> list[str]:
+            controller = f"127.0.0.1:{_free_port()}"
+            settings = {
+                "process.roles": "broker,controller",
+                "node.id": 1,
+                "controller.quorum.voters": f"1@{controller}",
+                "controller.listener.names": "CONTROLLER",
+                "listeners": f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://{controller}",
+                "log.dirs": f"{directory}/{port}",
+                "log.cleaner.enable": "false",
+                "offsets.topic.replication.factor": 1,
+                "offsets.topic.num.partitions": 1,
+                "transaction.state.log.replication.factor": 1,
+                "transaction.state.log.min.isr": 1,
+                "transaction.state.log.num.partitions": 1,
+                "group.initial.rebalance.delay.ms": 0,
+            }
+            file = Path(directory, f"{port}.properties")
+            file.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
+            if os.geteuid() == 0:
+                shutil.chown(file, NOBODY)
+            name = "YXV0b3RyYWNlLXRlc3Rpbg"  # of the cluster: 16 bytes in base64
+            _run(directory, *java, "kafka.tools.StorageTool", "format", "-t", name, "-c", str(file))
+            return [*java, "kafka.Kafka", str(file)]
+
+        with _server(directory, command) as port:
+            yield f"127.0.0.1:{port}"
+
+
+def _kafka_jars() -> str:
+    """A directory that everybody may read; Maven fills it once."""
+    jars = CACHE / f"kafka-{KAFKA}"
+    if not jars.exists():
+        if shutil.which("mvn") is None:
+            missing("Maven is not installed: no Kafka")
+        CACHE.mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=CACHE) as directory:
+            Path(directory, "pom.xml").write_text(
+                "<project><modelVersion>4.0.0</modelVersion>"
+                "<groupId>tests</groupId><artifactId>kafka</artifactId><version>1</version><dependencies>"
+                "<dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId>"
+                f"<version>{KAFKA}</version></dependency></dependencies></project>"
+            )
+            options = ("-DincludeScope=runtime", "-DoutputDirectory=jars")
+            done = subprocess.run(
+                ["mvn", "-q", "-B", "dependency:copy-dependencies", *options],
+                check=False,
+                capture_output=True,
+                text=True,
+                cwd=directory,
+                timeout=300,
+            )
+            if done.returncode != 0:
+                missing(f"Maven cannot fetch Kafka: {done.stdout[-500:]}")
+            Path(directory, "jars").chmod(0o755)
+            try:
+                Path(directory, "jars").rename(jars)
+            except OSError:
+                assert jars.exists()  # somebody else was faster
+    return str(jars)
 
 
 def _program(package: str, name: str) -> str:

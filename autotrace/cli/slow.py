@@ -28,10 +28,12 @@ _TIME: Final = 6
 """Columns of a duration without its space: `52.4ms`, `12h04m`."""
 _HEADINGS: Final = (
     f"{'SELF':>{_TIME}}    %  {'CALLS':>6} {'ERRORS':>6}  {'P50':>{_TIME}} {'P95':>{_TIME}} {'MAX':>{_TIME}}"
-    "  SLOWEST   OPERATION"
+    "  SLOWEST "
 )
-_OPERATION_AT: Final = len(_HEADINGS) - len("OPERATION")
-_MIN_OPERATION: Final = 20
+_WIDE: Final = 100
+"""Columns from which on operations stand beside their figures; below, they have a line of their own."""
+_MIN_NAME: Final = 20
+_INDENT: Final = " " * 8
 
 
 def add_to(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -97,25 +99,29 @@ def table(found: Ranking, limit: int, width: int, style: Style) -> Iterator[str]
         f" {count(found.traces, 'trace')}, {count(found.spans, 'span')}"
     )
     yield ""
-    yield style.dim(_HEADINGS)
+    yield style.dim(f"{_HEADINGS}  OPERATION" if width >= _WIDE else _HEADINGS)
     for each in found.work[:limit]:
-        yield _line(each, total, len(services) > 1, width, style)
+        figures = _figures(each, total, style)
+        name = one_line(each.operation)
+        if len(services) > 1:
+            name = f"{one_line(each.service)}  {name}"
+        if width >= _WIDE:
+            yield f"{figures}  {cut(name, width - len(_HEADINGS) - 2, style.ellipsis)}"
+        else:
+            yield figures
+            yield _INDENT + cut(name, max(_MIN_NAME, width - len(_INDENT)), style.ellipsis)
     if len(found.work) > limit:
         yield style.dim(f"and {len(found.work) - limit:,} more")
 
 
-def _line(work: Work, total: int, named: bool, width: int, style: Style) -> str:
+def _figures(work: Work, total: int, style: Style) -> str:
     share = f"{100 * work.self_time / total:3.0f}" if total else "  0"
     errors = f"{work.errors:>6}"
-    name = one_line(work.operation)
-    if named:
-        name = f"{one_line(work.service)}  {name}"
     return (
         f"{style.bold(style.text(_short(work.self_time)))}  {share}  {work.calls:>6}"
         f" {style.red(errors) if work.errors else errors}"
         f"  {style.text(f'{_short(work.p50)} {_short(work.p95)} {_short(work.max)}')}"
         f"  {style.bold(short_id(work.slowest))}"
-        f"  {cut(name, max(_MIN_OPERATION, width - _OPERATION_AT), style.ellipsis)}"
     )
 
 

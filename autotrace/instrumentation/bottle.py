@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from autotrace.patching.call import Call, Outcome
     from autotrace.patching.patcher import Patcher
 
-_OUTSIDE = "autotrace.bottle.outside"
-"""The environ's key for the SCRIPT_NAME that the outermost application was called with."""
+_PREFIX = "autotrace.bottle.prefix"
+"""The environ's key for the prefixes of the mounts that the request has passed."""
+_SERVER_ERROR = 500
 
 
 def install(module: ModuleType, patcher: Patcher) -> None:
@@ -28,24 +29,35 @@ def install(module: ModuleType, patcher: Patcher) -> None:
     patcher.wrap(module, "Bottle._handle", observe_handle)
 
     def observe_cast(call: Call) -> Generator[None, Outcome, None]:
-        """Record the exception behind an error page of Bottle's own making."""
-        out = call.args[1]
-        error = out.exception if isinstance(out, module.HTTPError) else None
+        """Record the exception behind an error page of Bottle's own making, or of making one."""
+        out = call.get(1, "out")
+        failed = isinstance(out, module.HTTPError) and out.status_code >= _SERVER_ERROR
+        outcome = yield
+        error = outcome.error or (out.exception if failed else None)
         exchange = in_progress(module.request.environ) if isinstance(error, Exception) else None
         if exchange is not None and error is not None:
             exchange.record(error)
-        yield
 
     patcher.wrap(module, "Bottle._cast", observe_cast)
 
 
 def observe_handle(call: Call) -> Generator[None, Outcome, None]:
-    """Tell the rule that matched, for example `/users/<user:int>`; a mounted application has told its own."""
+    """Tell the rule that matched, for example `/users/<user:int>`; a mounted application tells its own."""
     environ: dict[str, Any] = call.args[1]
-    here = environ.get("SCRIPT_NAME", "")
-    prefix = here[len(environ.setdefault(_OUTSIDE, here)) :]
+    exchange = in_progress(environ)
+    if exchange is None:
+        return
+    told, mount, outside = exchange.route_of, environ.get("bottle.route"), environ.get(_PREFIX, "")
+    prefix = environ[_PREFIX] = outside + _mounted_at(mount)
     yield
-    exchange, route = in_progress(environ), environ.get("bottle.route")
-    if exchange is not None and route is not None and exchange.route_of is None:
-        rule = prefix.rstrip("/") + route.rule
-        exchange.route_of = lambda _environ: rule
+    environ[_PREFIX] = outside
+    if exchange.route_of is not told:
+        return
+    route = environ.get("bottle.route")
+    rule = None if route is None or route is mount else prefix + (_mounted_at(route) or route.rule)
+    exchange.route_of = lambda _environ: rule
+
+
+def _mounted_at(route: Any) -> str:
+    """The prefix of a mount; nothing for another route."""
+    return "" if route is None else str(route.config.get("mountpoint.prefix", "")).rstrip("/")

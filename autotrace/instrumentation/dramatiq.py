@@ -51,9 +51,11 @@ def _install_broker(module: ModuleType, name: str, patcher: Patcher) -> None:
 
 def install_worker(module: ModuleType, patcher: Patcher) -> None:
     """Patch `dramatiq.worker`."""
-    for function in ("ConsumerThread.run", "ConsumerThread.post_process_message", "Worker.stop"):
+    private = "" if hasattr(module, "ConsumerThread") else "_"  # as they were once
+    consumer, worker = f"{private}ConsumerThread", f"{private}WorkerThread"
+    for function in (f"{consumer}.run", f"{consumer}.post_process_message", "Worker.stop"):
         patcher.wrap(module, function, observe_housekeeping)
-    patcher.wrap(module, "WorkerThread.process_message", _observe_process(patcher))
+    patcher.wrap(module, f"{worker}.process_message", _observe_process(patcher))
 
 
 def install_proxy(module: ModuleType, patcher: Patcher) -> None:

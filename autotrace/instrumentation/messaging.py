@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from opentelemetry.trace import SpanKind
+from opentelemetry.trace import Link, SpanKind
+from opentelemetry.trace import Span as AnyonesSpan
 
 from autotrace.instrumentation.semconv import (
     MESSAGING_DESTINATION_NAME,
@@ -15,11 +16,19 @@ from autotrace.instrumentation.semconv import (
     MESSAGING_OPERATION_TYPE,
     MESSAGING_SYSTEM,
 )
-from autotrace.tracing.context import attach, current, detach, suppressed, suppressing, with_span
+from autotrace.tracing.context import (
+    SPAN_KEY,
+    attach,
+    current,
+    detach,
+    suppressed,
+    suppressing,
+    with_span,
+)
 from autotrace.tracing.span import Span
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Generator, Iterable, Mapping
     from typing import Final
 
     from autotrace.patching.call import Call, Outcome
@@ -97,6 +106,32 @@ class Messaging:
         described = self._describe(name, "process", destination, attributes)
         span = self._start(_named(name, called or destination), SpanKind.CONSUMER, described, context)
         return span, with_span(span, context)
+
+    def gather(
+        self,
+        name: str,
+        operation: str,
+        kind: SpanKind,
+        destination: str,
+        headers: Iterable[Mapping[str, Any]],
+        attributes: dict[str, Any],
+        start_time: int | None = None,
+    ) -> AnySpan | None:
+        """Begin the span of messages that were fetched, with links to where they were sent; or None.
+
+        Args:
+            headers: Of each message.
+            start_time: Of the fetch, where the span is about that; nanoseconds since the epoch.
+        """
+        above = current()
+        if suppressed(above):
+            return None
+        extract = self._propagator.extract
+        senders = [extract(_text(one)).get(SPAN_KEY) for one in headers]
+        links = [Link(sender.get_span_context()) for sender in senders if isinstance(sender, AnyonesSpan)]
+        described = self._describe(name, operation, destination, attributes)
+        named = _named(name, destination)
+        return self._start(named, kind, described, above, None, None, links, start_time)
 
     def _describe(
         self, name: str, operation: str, destination: str, attributes: dict[str, Any]

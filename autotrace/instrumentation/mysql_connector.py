@@ -10,6 +10,7 @@ Spec: https://opentelemetry.io/docs/specs/semconv/db/mysql/
 from __future__ import annotations
 
 import functools
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from autotrace.instrumentation.database import (
@@ -42,7 +43,8 @@ def install(module: ModuleType, patcher: Patcher) -> None:
 
 def install_cext(module: ModuleType, patcher: Patcher) -> None:
     """Patch `mysql.connector.connection_cext`, which uses MySQL's C library."""
-    _patch(module, patcher, "C", cursor_method)
+    older = import_module("mysql.connector.version").VERSION < (9,)
+    _patch(module, patcher, "C", cursor_method, "_cnx" if older else _CONNECTION)
 
 
 def install_aio(module: ModuleType, patcher: Patcher) -> None:
@@ -50,7 +52,9 @@ def install_aio(module: ModuleType, patcher: Patcher) -> None:
     _patch(module, patcher, "", cursor_coroutine)
 
 
-def _patch(module: ModuleType, patcher: Patcher, prefix: str, method: Any) -> None:
+def _patch(
+    module: ModuleType, patcher: Patcher, prefix: str, method: Any, attribute: str = _CONNECTION
+) -> None:
     def describe(connection: Any, _call: Call) -> Database:
         is_property = hasattr(type(connection), "server_info")  # not of older ones
         return database_of(
@@ -62,16 +66,16 @@ def _patch(module: ModuleType, patcher: Patcher, prefix: str, method: Any) -> No
             connection.unix_socket,
         )
 
-    execute = functools.partial(method, statement="operation", connection=_CONNECTION)
+    execute = functools.partial(method, statement="operation", connection=attribute)
     many = functools.partial(
-        method, batch=True, statement="operation", parameters="seq_params", connection=_CONNECTION
+        method, batch=True, statement="operation", parameters="seq_params", connection=attribute
     )
     patcher.wrap(module, f"{prefix}MySQLConnection.connect", observe_connect(describe))
     patcher.wrap(module, f"{prefix}MySQLConnection.info_query", _observe_info_query)
     for kind in ("", "Prepared"):
         patcher.replace(module, f"{prefix}MySQLCursor{kind}.execute", execute)
         patcher.replace(module, f"{prefix}MySQLCursor{kind}.executemany", many)
-    patcher.wrap(module, f"{prefix}MySQLCursor.callproc", observe_cursor(begin_call, _CONNECTION))
+    patcher.wrap(module, f"{prefix}MySQLCursor.callproc", observe_cursor(begin_call, attribute))
 
 
 def _observe_info_query(call: Call) -> Generator[None, Outcome, None]:

@@ -34,19 +34,22 @@ def install_tweens(module: ModuleType, patcher: Patcher) -> None:
 
 
 def observe_request(call: Call) -> Generator[None, Outcome, None]:
-    """Tell the pattern that matched, for example `/users/{user}`; requests within requests tell nothing."""
-    request = call.args[1]
+    """Tell the pattern that matched, for example `/users/{user}`; of requests within one, the outermost's."""
+    request: Any = call.args[1]
     yield
     exchange, route = in_progress(request.environ), getattr(request, "matched_route", None)
-    if exchange is not None and route is not None and exchange.route_of is None:
-        pattern = "/" + str(route.pattern).lstrip("/")
+    if exchange is not None:
+        pattern = None if route is None else "/" + str(route.pattern).lstrip("/")
         exchange.route_of = lambda _environ: pattern
 
 
 def observe_error(call: Call) -> Generator[None, Outcome, None]:
     """Record what a view for exceptions has made a 5xx of; one that it cannot make anything of goes on up."""
     request: Any = call.args[0]
+    error: Any = call.args[1]
     outcome = yield
+    if outcome.error is not None or hasattr(error, "status_int"):  # Pyramid's HTTP exceptions are responses
+        return
     exchange = in_progress(request.environ)
-    if exchange is not None and outcome.error is None and outcome.result.status_int >= _SERVER_ERROR:
-        exchange.record(call.args[1])
+    if exchange is not None and getattr(outcome.result, "status_int", 0) >= _SERVER_ERROR:
+        exchange.record(error)

@@ -47,7 +47,7 @@ def install(module: ModuleType, patcher: Patcher) -> None:
     job: Any = module.Job
     patcher.wrap(job, "to_dict", sending.observe_to_dict)
     patcher.wrap(job, "restore", _observe_restore)
-    patcher.wrap(job, "perform", _observe_perform(patcher))
+    patcher.wrap(job, "_execute", _observe_perform(patcher))
 
 
 def install_worker(module: ModuleType, patcher: Patcher) -> None:

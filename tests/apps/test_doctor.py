@@ -296,6 +296,14 @@ def test_mistakes_are_named_with_what_was_meant(sandbox):
     assert "METRIC" not in done.stdout
 
 
+def test_names_that_only_the_program_s_plug_ins_could_know_are_looked_up_there(sandbox):
+    done = run(sandbox, sandbox.python, OTEL_TRACES_SAMPLER="ratio", OTEL_PROPAGATORS="b4,tracecontext")
+    assert done.returncode == 1
+    advice = done.stdout.partition("wrong.\n")[2]
+    assert "not valid: OTEL_TRACES_SAMPLER='ratio' is not known: parentbased_always_on is used" in advice
+    assert "not valid: OTEL_PROPAGATORS: 'b4' is not known: tracecontext is used" in advice
+
+
 # The interpreter.
 
 

@@ -10,10 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from viewer_server import CLIENT, MS, START, span
 
+from autotrace.analysis import operations
 from autotrace.analysis.latency import latency
+from autotrace.analysis.operations import ranking, trace_of
 from autotrace.analysis.quantiles import histogram, percentile
 from autotrace.analysis.service_map import Place, ServiceMap, around, service_map, spans_of
-from autotrace.analysis.timing import critical_path, self_time
+from autotrace.analysis.timing import critical_path, own_times, self_time
 from autotrace.backend.viewer.document import document
 from autotrace.store.records import KIND_CONSUMER, KIND_PRODUCER, KIND_SERVER
 from autotrace.store.tree import build, walk
@@ -119,10 +121,45 @@ def test_critical_path_never_overlaps_and_stays_within_its_spans(spans: Any) -> 
         ([(1, 0, 0, 10), (2, 1, 5, 50), (3, 1, -5, 7)], {1: 3, 2: 50, 3: 7}),  # what sticks out is cut
         ([(1, 0, 0, None), (2, 1, 0, 5)], {1: 0, 2: 5}),
         ([(1, 0, 0, 10), (2, 1, 0, 10), (3, 2, 0, 10)], {1: 0, 2: 0, 3: 10}),
+        ([(1, 0, -2, 3), (2, 1, 0, -1)], {1: 3, 2: 0}),  # a clock that was set back
     ],
 )
 def test_self_time(spans: Spans, own: dict[int, float]) -> None:
     assert self_times(spans) == own
+
+
+@given(spans_of_a_trace)
+def test_self_time_is_the_same_without_a_tree(drawn: Any) -> None:
+    spans = [(number, parent % number, at, duration) for number, parent, at, duration in drawn]
+    records = [span(1, number, parent, at, duration) for number, parent, at, duration in spans]
+    rows = trace_of([*records, records[-1]]).rows  # one of them was sent twice
+    assert {row[0]: own / MS for row, own in own_times(rows)} == self_times(spans)
+
+
+def test_two_halves_of_a_span_share_its_time() -> None:
+    rows = [(7, 0, "web", "GET", 0, 10, 0), (7, 0, "api", "GET", 2, 6, 0), (8, 7, "api", "SELECT", 3, 1, 0)]
+    assert {row[2:4]: own for row, own in own_times(rows)} == {
+        ("web", "GET"): 4,
+        ("api", "GET"): 5,
+        ("api", "SELECT"): 1,
+    }
+
+
+def test_operations_are_ranked_until_there_are_enough_spans(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has no duration is a call all the same, and clocks that were set back count for nothing."""
+    monkeypatch.setattr(operations, "MAX_SPANS", 3)
+    traces = [
+        trace_of([span(1, 1, 0, 0, 5), span(1, 2, 9, 0, None), span(1, 3, 9, 0, -4, name="GET /b")]),
+        trace_of([span(2, 1, 0, 0, 500)]),
+    ]
+    found = ranking(iter(traces), "shop", "")
+    assert (found.traces, found.spans, found.complete) == (1, 3, False)
+    assert found.work == [
+        ("shop", "GET /a", 5 * MS, 2, 0, 5 * MS, 5 * MS, 5 * MS, 1),
+        ("shop", "GET /b", 0, 1, 0, 0, 0, 0, 1),
+    ]
+    assert ranking(traces[:1], "shop", "GET /b").work == found.work[1:]
+    assert ranking(traces[:1], "other", "").work == []
 
 
 @pytest.mark.parametrize("parent", [lambda number: number - 1, lambda number: min(1, number - 1)])

@@ -159,6 +159,14 @@ def test_trace(shop: ViewerServer) -> None:
             {"service": 1, "attributes": [["service.name", "payments"]]},
         ],
         "scopes": [{"name": "autotrace", "version": "1", "attributes": []}],
+        "linkedFrom": [
+            {
+                "trace": "0000000000000002",
+                "span": "0000000000000009",
+                "name": "GET /health",
+                "service": "payments",
+            }
+        ],
     }
     assert [(each["name"], each["depth"], each["children"]) for each in spans] == [
         ("GET /checkout", 0, 2),
@@ -280,7 +288,20 @@ def test_what_is_exported_can_be_imported(shop: ViewerServer, tmp_path: Path) ->
                 200,
                 {"traces": ["0000000000000abc"], "spans": 4},
             )
-            assert server.found("/traces/abc") == original
+            assert server.found("/traces/abc") == {**original, "linkedFrom": []}
+
+
+def test_import_of_what_is_here_adds_nothing(shop: ViewerServer, tmp_path: Path) -> None:
+    """Also when the times were rounded to microseconds on the way; what is missing is added."""
+    with Reader(shop.path) as reader:
+        spans = [each._replace(start=each.start + 123) for each in reader.trace(TRACE)]
+    file = json.dumps(jaeger_json.envelope([jaeger_json.trace(spans)])).encode()
+    with viewer_server(tmp_path) as server:
+        server.store(*spans[:3])
+        url = f"{server.url}/api/viewer/import"
+        for new in (1, 0):
+            assert post(url, file) == (200, {"traces": ["0000000000000abc"], "spans": new})
+            assert len(server.found("/traces/abc")["spans"]) == 4
 
 
 def test_import_from_zipkin(tmp_path: Path) -> None:
@@ -295,7 +316,10 @@ def test_import_from_zipkin(tmp_path: Path) -> None:
         url = f"{server.url}/api/viewer/import"
         assert post(url, json.dumps([one]).encode())[1]["traces"] == ["00000000000000ab"]
         two = {**one, "traceId": "00000000000000ac"}
-        assert post(url, json.dumps([[one], [two]]).encode())[1]["spans"] == 2
+        assert post(url, json.dumps([[one], [two]]).encode())[1] == {
+            "traces": ["00000000000000ab", "00000000000000ac"],
+            "spans": 1,  # the first is here already
+        }
 
 
 @pytest.mark.parametrize(

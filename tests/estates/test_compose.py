@@ -1,36 +1,49 @@
 """`integration_apps/docker-compose.yml`: what it names exists, and its Dockerfile makes images that start.
 
-No engine is needed: the file is read, the steps of the Dockerfiles are performed in a scratch directory
-(`dockerfile.py`), and the estate's services are started by their commands, on free ports of this machine.
+No engine is needed: the file is read, the steps of the Dockerfile are performed in a scratch directory
+(`dockerfile.py`), and the shop is started out of it by its commands, on free ports of this machine.
 """
 
 from __future__ import annotations
 
 import re
+import shutil
+import socket
+import subprocess
+import urllib.request
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-import yaml
 from dockerfile import instructions, perform
+from network_servers import free_port, wait_until
+from payloads import mapped
+from ui_process import stored_in, user_interface
 
 from autotrace.settings.names import NAMES
+
+yaml = pytest.importorskip("yaml", reason="in the extra `libraries`")
 
 APPS = Path(__file__).parents[2] / "integration_apps"
 COMPOSE = yaml.safe_load((APPS / "docker-compose.yml").read_text())
 COLLECTOR = yaml.safe_load((APPS / "collector.yaml").read_text())
 SERVICES = COMPOSE["services"]
-PYTHON = {name for name, service in SERVICES.items() if "x-python" and service.get("image") == COMPOSE["x-python"]["image"]}
+IMAGE = COMPOSE["x-python"]["image"]
+PYTHON = {name for name, service in SERVICES.items() if service.get("image") == IMAGE}
 NODE = {name for name, service in SERVICES.items() if name.startswith("node-")}
 URL = re.compile(r"http://([\w-]+):(\d+)(?:/\S*)?")
+
+READ_BY_PACKAGES = {"JAEGER_AGENT_HOST", "OTEL_EXPORTER_OTLP_ENDPOINT"}
+"""Of Node's: jaeger-client, and OpenTelemetry's SDK."""
 
 every_service = pytest.mark.parametrize("name", SERVICES)
 
 
 def test_every_service_of_the_directory_is_there():
-    programs = {path.stem for where in ("shop", "polyglot") for path in (APPS / where).glob("*.py")} - {"demo"}
-    assert {name.replace("-", "_") for name in PYTHON | NODE} == programs | {
-        path.parent.name for path in APPS.glob("node_*/server.js")
-    }
+    python = {path.stem for where in ("shop", "polyglot") for path in (APPS / where).glob("*.py")}
+    node = {path.parent.name.replace("_", "-") for path in APPS.glob("node_*/server.js")}
+    assert python - {"demo"} == PYTHON
+    assert node == NODE
 
 
 @every_service
@@ -62,14 +75,15 @@ def test_variables_are_read_by_the_program(name):
     for variable in SERVICES[name].get("environment", {}):
         if name in PYTHON and variable.startswith(("OTEL_", "AUTOTRACE_")):
             assert variable in NAMES
-        elif variable not in {"JAEGER_AGENT_HOST", "OTEL_EXPORTER_OTLP_ENDPOINT"}:  # read by packages of Node's
-            assert f'"{variable}"' in source_of(name) or re.search(rf"\b{variable}\b", source_of(name))
+        elif variable not in READ_BY_PACKAGES:
+            assert re.search(rf"\b{variable}\b", source_of(name))
 
 
 def source_of(name):
-    service = SERVICES[name]
-    directory = Path(service.get("working_dir", "/app/shop")).name if name in PYTHON else name.replace("-", "_")
-    return (APPS / directory / ("server.js" if name in NODE else f"{name}.py")).read_text()
+    if name in NODE:
+        return (APPS / name.replace("-", "_") / "server.js").read_text()
+    directory = Path(SERVICES[name].get("working_dir", "/app/shop")).name
+    return (APPS / directory / f"{name}.py").read_text()
 
 
 def listens(name):
@@ -82,7 +96,7 @@ def listens(name):
     if name == "zipkin":
         return {9411}
     if name in NODE:
-        return {int(dict(part.split("=") for part in dict(instructions(APPS / "Dockerfile.node"))["ENV"].split())["PORT"])}
+        return {int(rest) for word, rest in instructions(APPS / "Dockerfile.node") if word == "EXPOSE"}
     port = re.search(r"(?:0\.0\.0\.0:|--port )(\d+)", " ".join(service["command"]))
     return {int(port[1] if port else service["environment"]["PORT"])}
 
@@ -111,3 +125,53 @@ def test_the_collector_uses_what_it_defines():
     endpoints = [exporter["endpoint"] for exporter in COLLECTOR["exporters"].values()]
     for host, port in re.findall(r"(?:http://)?([a-z]+):(\d+)", " ".join(endpoints)):
         assert int(port) in listens(host)
+
+
+@contextmanager
+def started(name, image, places):
+    """A Python service of the file, out of its image, where `places` says instead of the network's."""
+    service = SERVICES[name]
+    variables = {key: mapped(str(value), places) for key, value in service["environment"].items()}
+    environ = {**image.environ, **variables, "PORT": places.get(f"port of {name}", ""), "HOST": "127.0.0.1"}
+    command = [image.command[0], *(mapped(word, places) for word in service["command"])]
+    workdir = image.root / Path(service.get("working_dir", "/app/shop")).relative_to("/")
+    command[0] = shutil.which(command[0], path=environ["PATH"])
+    with subprocess.Popen(command, cwd=workdir, env=environ, stderr=subprocess.DEVNULL) as process:
+        try:
+            yield
+            process.terminate()
+            process.wait(60)
+        finally:
+            process.kill()
+
+
+def listened_on(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.mark.slow
+def test_the_shop_out_of_its_image_is_one_trace(tmp_path):
+    image = perform(APPS / "Dockerfile", APPS.parent, tmp_path / "image")
+    assert image.user == "app"
+    front, stock = free_port(), free_port()
+    with user_interface(tmp_path / "home") as collector:
+        places = {
+            "http://collector:4318": f"http://127.0.0.1:{collector.port('otlp')}",
+            "http://collector:9411": f"http://127.0.0.1:{collector.port('zipkin')}",
+            "http://inventory:5001": f"http://127.0.0.1:{stock}",
+            "0.0.0.0:5000": f"127.0.0.1:{front}",
+            "/tmp/inventory.db": str(tmp_path / "inventory.db"),
+            "port of inventory": str(stock),
+        }
+        with started("inventory", image, places), started("storefront", image, places):
+            wait_until(lambda: listened_on(front) and listened_on(stock))
+            with urllib.request.urlopen(f"http://127.0.0.1:{front}/products/1", timeout=30) as answer:
+                assert answer.status == 200
+            (trace,) = {span.trace_id for span in collector.stored("storefront", 2)}
+
+            def names():
+                spans = stored_in(collector.home, "inventory")
+                return {span.name for span in spans if span.trace_id == trace}
+
+            wait_until(lambda: names() == {"GET /stock/<int:number>", "SELECT products"})

@@ -54,7 +54,8 @@ def statement_of(connection_class, cursor_class, execute):
         connection._connect_coroutine = None
         setattr(connection, ATTRIBUTE, Database(traced.patchers[0], "oracle.db", "orders", "db.shop", 1522))
         cursor = object.__new__(cursor_class)
-        cursor._connection, cursor._impl = connection, None
+        cursor._impl = None
+        setattr(cursor, "_connection" if hasattr(cursor_class, "connection") else "connection", connection)
         kind, _text = refused(execute, cursor, "SELECT q'[it's]' FROM dual WHERE id = :id", [7])
     assert traced.span.name == "SELECT dual"
     assert traced.span.attributes["db.query.text"] == "SELECT ? FROM dual WHERE id = :id"

@@ -89,6 +89,9 @@ ELSEWHERE = {
 }
 """Read in other places than the settings."""
 
+MISSPELT = {"AUTOTRACE_HOEM", "OTEL_EXPORTR_OTLP_ENDPOINT"}
+"""Shown as a mistake, beside the name that was meant."""
+
 PATTERNS = [name for name in NAMES if LIBRARY in name]
 
 
@@ -101,9 +104,7 @@ def is_known(name):
 @every_page
 def test_variables_exist(page):
     names = set(re.findall(r"\b(?:OTEL|AUTOTRACE)_[A-Z0-9_]+", text_of(page)))
-    # Shown as a mistake, beside the name that was meant.
-    unknown = {name for name in names if not is_known(name)} - {"AUTOTRACE_HOEM"}
-    assert unknown == set()
+    assert {name for name in names if not is_known(name)} <= MISSPELT
 
 
 # Commands.
@@ -198,13 +199,28 @@ def test_quoted_messages_are_in_the_code(page):
     assert [line for line in quoted if not is_said(line)] == []
 
 
+DOCTOR = re.compile(r"✗ (?:[\w .-]+?(?:  +|: ))?(?P<said>.+)")
+
+
+def is_found(line):
+    """Whether a line is a finding of the doctor's: what it is about, and what is wrong with it."""
+    said = DOCTOR.fullmatch(line)["said"]
+    return any(map(is_said, [said, said.partition(": ")[2], said.rpartition(": ")[2]]))
+
+
+@every_page
+def test_quoted_findings_of_the_doctor_are_in_the_code(page):
+    quoted = [line for _, line in code(page) if line.startswith("✗ ") and "━" not in line]
+    quoted += [f"✗ {line}" for line in re.findall(r"✗ `([^`\n]+)`", text_of(page))]
+    assert [line for line in quoted if not is_found(line)] == []
+
+
 def test_an_invented_message_would_be_noticed():
     assert not is_said("autotrace: the flux capacitor is out of tune: 12 spans were sent back in time")
+    assert not is_found("✗ wrong year  http://localhost:1955: 12 spans were sent back in time")
 
 
-@pytest.mark.parametrize(
-    "reason", re.findall(r"(?m)^\| (`.+?`) \|", text_of(DOCS / "troubleshooting.md"))
-)
+@pytest.mark.parametrize("reason", re.findall(r"(?m)^\| (`.+?`) \|", text_of(DOCS / "troubleshooting.md")))
 def test_reasons_are_in_the_code(reason):
     for text in re.findall(r"`(.+?)`", reason):
         said = re.sub(r"^http \d+$", "http {", text)
@@ -220,6 +236,14 @@ def test_the_walk_through_shows_the_module_as_it_is():
     for source in ("autotrace/instrumentation/hooks.py", "tests/contract/scenarios/http_servers.py"):
         blocks = re.findall(r"(?ms)^```python\n(.*?)^```", page)
         assert [block for block in blocks if block.strip() in text_of(ROOT / source)], source
+
+
+def test_the_comparison_has_the_figures_of_the_readme():
+    readme = text_of(ROOT / "README.md")
+    measured = readme[readme.index("<!-- bench:begin -->") : readme.index("<!-- bench:end -->")]
+    figures = re.findall(r"[+-]?\d[\d.]* / [+-]?\d[\d.]*", text_of(DOCS / "comparison.md"))
+    assert len(figures) > 10
+    assert [figure for figure in figures if figure not in measured] == [], "copy them from README.md anew"
 
 
 def test_the_readme_has_room_for_the_benchmarks():

@@ -64,7 +64,7 @@ export interface WireTrace {
   resources: { service: number; attributes: Attributes }[];
   scopes: { name: string; version: string; attributes: Attributes }[];
   spans: WireSpan[];
-  linkedFrom?: { trace: string; span: string; name: string; service: string }[];
+  linkedFrom: { trace: string; span: string; name: string; service: string }[];
 }
 
 export interface MapService {
@@ -88,6 +88,8 @@ export interface ServiceMap {
   services: MapService[];
   edges: MapEdge[];
   seconds: number;
+  /** That not all of the range was looked at. */
+  note?: string;
 }
 
 export interface Bucket {
@@ -115,6 +117,7 @@ export interface Latency {
   max: number;
   histogram: Bucket[];
   series: Moment[];
+  note?: string;
 }
 
 export interface Status {

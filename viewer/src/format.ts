@@ -105,5 +105,8 @@ export function ago(us: number, now = Date.now() * 1e3): string {
 }
 
 export function text(value: Value): string {
-  return typeof value === "string" ? value : JSON.stringify(value);
+  if (typeof value === "string") return value;
+  return Array.isArray(value)
+    ? `[${value.map((one) => JSON.stringify(one)).join(", ")}]`
+    : JSON.stringify(value);
 }

@@ -7,10 +7,16 @@ export interface Loading<T> {
   error: Error | undefined;
   /** A request is under way; `data` may still be the answer before. */
   busy: boolean;
+  again: () => void;
 }
 
 export function useLoading<T>(key: string, load: (signal: AbortSignal) => Promise<T>): Loading<T> {
-  const [state, setState] = useState<Loading<T>>({ data: undefined, error: undefined, busy: true });
+  const [state, setState] = useState<Omit<Loading<T>, "again">>({
+    data: undefined,
+    error: undefined,
+    busy: true,
+  });
+  const [tries, setTries] = useState(0);
   useEffect(() => {
     const controller = new AbortController();
     setState((before) => ({ ...before, busy: true }));
@@ -26,6 +32,6 @@ export function useLoading<T>(key: string, load: (signal: AbortSignal) => Promis
       },
     );
     return () => controller.abort();
-  }, [key]);
-  return state;
+  }, [key, tries]);
+  return { ...state, again: () => setTries((before) => before + 1) };
 }

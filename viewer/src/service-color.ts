@@ -1,6 +1,11 @@
-// A service keeps its colour in all views of a visit. Only the hue is decided here: lightness and chroma are the theme's
+// A service keeps its colour in all views, and from visit to visit. Only the hue is decided here: lightness and chroma are the theme's
 // (styles/theme.css), so that bars have contrast in both. Hues near red are left to errors.
 
+import { remember, remembered } from "./preference";
+
+const KEY = "colors";
+/** Services whose colours outlive the visit, the latest. */
+const KEPT = 40;
 const FIRST = 55;
 const SPAN = 300;
 const SLOTS = 20;
@@ -13,7 +18,23 @@ function hash(name: string): number {
 
 const hueOf = (slot: number): number => Math.round(FIRST + (slot * SPAN) / SLOTS);
 
-const slots = new Map<string, number>();
+const slots = new Map<string, number>(kept());
+
+function kept(): [string, number][] {
+  try {
+    const pairs = JSON.parse(remembered(KEY) ?? "[]") as unknown;
+    return Array.isArray(pairs) ? pairs.filter(isPair) : [];
+  } catch {
+    return [];
+  }
+}
+
+const isPair = (pair: unknown): pair is [string, number] =>
+  Array.isArray(pair) &&
+  typeof pair[0] === "string" &&
+  Number.isInteger(pair[1]) &&
+  pair[1] >= 0 &&
+  pair[1] < SLOTS;
 
 /** As long as there are few services, none looks like another; its name says where the search for a hue begins. */
 export function hue(service: string): number {
@@ -21,6 +42,7 @@ export function hue(service: string): number {
   if (slot === undefined) {
     slot = free(hash(service) % SLOTS, [...slots.values()]);
     slots.set(service, slot);
+    remember(KEY, JSON.stringify([...slots].slice(-KEPT)));
   }
   return hueOf(slot);
 }

@@ -2,16 +2,14 @@
 
 import { computed, effect, signal } from "@preact/signals";
 
+import { remember, remembered } from "./preference";
+
 export type Theme = "system" | "light" | "dark";
-const KEY = "autotrace.theme";
+const KEY = "theme";
 
 function stored(): Theme {
-  try {
-    const value = localStorage.getItem(KEY);
-    return value === "light" || value === "dark" ? value : "system";
-  } catch {
-    return "system";
-  }
+  const value = remembered(KEY);
+  return value === "light" || value === "dark" ? value : "system";
 }
 
 const prefersDark = window.matchMedia("(prefers-color-scheme: dark)");
@@ -27,9 +25,5 @@ effect(() => {
 
 export function toggleTheme(): void {
   theme.value = dark.value ? "light" : "dark";
-  try {
-    localStorage.setItem(KEY, theme.value);
-  } catch {
-    // Storage may be forbidden; then the choice lasts as long as the page.
-  }
+  remember(KEY, theme.value);
 }

@@ -13,6 +13,7 @@ from autotrace.backend.viewer import figures, otlp_encoding
 from autotrace.backend.viewer.answers import NotHereError, answer, encoded, guarded
 from autotrace.backend.viewer.document import document
 from autotrace.backend.viewer.imports import Imports
+from autotrace.backend.viewer.linked import linked_from
 from autotrace.backend.viewer.live import Live
 from autotrace.backend.viewer.parameters import ParameterError, last_hour_or, query, trace_id
 from autotrace.backend.viewer.summaries import Summaries
@@ -93,7 +94,9 @@ def _traces(archive: Archive, summaries: Summaries) -> dict[str, Handler]:
 
     async def trace(request: Request) -> Response:
         wanted = trace_id(request.path_params)
-        return answer(await archive.read(lambda reader: document(_spans(reader, wanted))))
+        return answer(
+            await archive.read(lambda reader: document(_spans(reader, wanted), linked_from(reader, wanted)))
+        )
 
     async def text(request: Request) -> Response:
         wanted = trace_id(request.path_params)

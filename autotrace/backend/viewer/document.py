@@ -28,8 +28,8 @@ _SKEW: Final = 1_000_000
 """Nanoseconds by which a span must precede its parent before it is worth a word."""
 
 
-def document(spans: Sequence[SpanRecord]) -> bytes:
-    """The answer for one trace, as JSON; `spans` must not be empty."""
+def document(spans: Sequence[SpanRecord], linked_from: Sequence[Mapping[str, str]]) -> bytes:
+    """The answer for one trace, as JSON; `spans` must not be empty, `linked_from` is what links to it."""
     roots = build(spans)
     start = min((span.start for span in spans if span.start), default=0)
     end = max(span.end for span in spans)
@@ -44,6 +44,7 @@ def document(spans: Sequence[SpanRecord]) -> bytes:
         "services": list(members.services),
         "resources": members.resources,
         "scopes": members.scopes,
+        "linkedFrom": linked_from,
     }
     return b'%b,"spans":[%b]}' % (encoded(head)[:-1], texts)
 

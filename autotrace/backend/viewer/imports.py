@@ -13,6 +13,7 @@ from autotrace.backend.decoding import jaeger_json, otlp_json, zipkin_json
 from autotrace.backend.decoding.decoded import Decoded, MalformedError
 from autotrace.backend.decoding.json_text import parsed
 from autotrace.backend.viewer.answers import answer, encoded, refusal
+from autotrace.backend.viewer.parameters import MICROSECOND
 from autotrace.store.quantities import full_id
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from autotrace.backend.archive import Archive
+    from autotrace.store.reader import Reader
     from autotrace.store.records import SpanRecord
 
 MAX_BODY: Final = 64 * MIB
@@ -52,16 +54,17 @@ class Imports:
             return refusal(error.reason, error.status)
         if not decoded.spans:
             return refusal(decoded.reason or "there are no spans in it", HTTPStatus.BAD_REQUEST)
+        traces = list(dict.fromkeys(span.trace_id for span in decoded.spans))
+        spans = await self._archive.read(lambda reader: _new(reader, decoded.spans))
         deadline = time.monotonic() + _PATIENCE
-        for first in range(0, len(decoded.spans), _BATCH):
-            while not self._submit(decoded.spans[first : first + _BATCH]):
+        for first in range(0, len(spans), _BATCH):
+            while not self._submit(spans[first : first + _BATCH]):
                 if time.monotonic() > deadline:
                     return refusal("the store cannot keep up: try again", HTTPStatus.SERVICE_UNAVAILABLE)
                 await asyncio.sleep(_PAUSE)
-        traces = list(dict.fromkeys(span.trace_id for span in decoded.spans))
-        while await self._missing(decoded.spans[-1]) and time.monotonic() < deadline:  # noqa: ASYNC110 - the writer thread tells nobody
+        while spans and await self._missing(spans[-1]) and time.monotonic() < deadline:  # noqa: ASYNC110 - the writer thread tells nobody
             await asyncio.sleep(_PAUSE)
-        return answer(encoded({"traces": [full_id(trace) for trace in traces], "spans": len(decoded.spans)}))
+        return answer(encoded({"traces": [full_id(trace) for trace in traces], "spans": len(spans)}))
 
     async def _missing(self, span: SpanRecord) -> bool:
         """Whether `span` has yet to be written; those before it are there when it is."""
@@ -86,6 +89,25 @@ def decode(body: bytes) -> Decoded:
     if members and "resourceSpans" in members[0]:
         return _joined([otlp_json.decode_value(member) for member in members])
     raise MalformedError("this is neither Jaeger's JSON, nor OTLP JSON, nor Zipkin's (v2)")
+
+
+def _new(reader: Reader, spans: Sequence[SpanRecord]) -> list[SpanRecord]:
+    """Those that are not in the store; each once."""
+    seen = {
+        _identity(span) for trace in {span.trace_id for span in spans} for span in reader.trace(trace)
+    }
+    new = []
+    for span in spans:
+        identity = _identity(span)
+        if identity not in seen:
+            seen.add(identity)
+            new.append(span)
+    return new
+
+
+def _identity(span: SpanRecord) -> tuple[int, int, int, str]:
+    """What tells a span from others. Jaeger's and Zipkin's times are microseconds."""
+    return span.trace_id, span.span_id, span.start // MICROSECOND, span.resource.service
 
 
 def _flat(values: list[Any]) -> list[dict[str, Any]]:

@@ -27,16 +27,17 @@ def examine(command: list[str], environ: dict[str, str], options: Mapping[str, s
     inside = _inside(environ)
     python, facts = interpreter.target_of(command, environ)
     sections = [Section("Interpreter", facts)]
-    sender = sys.executable
+    sender, said = sys.executable, []
     if python:
         answer = ask(python, probe_code(), inside, PROBE_TIME)
+        said = answer.said
         probe = answer.told[-1] if answer.told else {}
         facts += interpreter.reached(probe, answer)
         if probe.get("autotrace") == __version__:
             sender = python  # another version may not know how to
         if "rows" in probe:
             sections.append(Section("Libraries", libraries.facts(probe)))
-    chosen, of_settings = settings.look(environ, options)
+    chosen, of_settings = settings.look(environ, options, said)
     sections.append(Section("Settings", of_settings))
     of_endpoints = endpoints.facts(chosen)
     unreachable = {fact.name for fact in of_endpoints if fact.wrong}

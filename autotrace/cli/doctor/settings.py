@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from autotrace.cli.doctor.mistakes import mistakes, names_in_vain
@@ -13,7 +14,7 @@ from autotrace.settings.shown import shown
 from autotrace.settings.variable import LIBRARY
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
     from typing import Final
 
     from autotrace.settings import Settings
@@ -27,15 +28,22 @@ _OF_EXPORTER: Final = {
 }
 """Shown even at their defaults."""
 
+_VARIABLE: Final = re.compile(r"(?:OTEL|AUTOTRACE)_(?!TRACES_EXPORTER\b)[A-Z_]+(?:=|: )")
+"""What a line about a setting begins with; of exporters the test spans tell."""
 
-def look(environ: Mapping[str, str], options: Collection[str]) -> tuple[Settings, list[Fact]]:
+
+def look(
+    environ: Mapping[str, str], options: Collection[str], said: Sequence[str] = ()
+) -> tuple[Settings, list[Fact]]:
     """The settings of an environment, and the facts about them.
 
     Args:
         environ: What the program would get.
         options: Variables in it that options of the launcher have set.
+        said: Our lines at a start in the program's interpreter: whose plug-ins tell what is known there.
     """
     settings, problems = examine(environ)
+    problems = (*problems, *(line for line in said if _VARIABLE.match(line) and line not in problems))
     facts = [_fact(field, settings, options) for field in _fields(settings)]
     facts += _per_library(environ, options)
     advice = "Correct it, or remove it."

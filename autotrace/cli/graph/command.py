@@ -50,24 +50,24 @@ def add_to(commands: Any, common: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Draw."""
-    start, now = start_of(arguments), time.time_ns()
+    start, end = start_of(arguments), time.time_ns()
     with opened(arguments) as reader:
         sample = (
             Sample([], 0, 0, complete=True)
             if reader is None
-            else _sample(reader, arguments.service, start, now)
+            else _sample(reader, arguments.service, start, end)
         )
         empty = reader is None or (not sample.spans and reader.last() is None)
     if arguments.last is None:  # all that there is: the rates are those of its own time
-        start, now = sample.start, max(sample.end, sample.start + SECOND)
+        start, end = sample.start, max(sample.end, sample.start + SECOND)
     if arguments.json:
-        json.dump(document(sample, start, now, arguments.service), sys.stdout, indent=2)
+        json.dump(document(sample, start, end, arguments.service), sys.stdout, indent=2)
         sys.stdout.write("\n")
         return 0
     drawn = service_map(sample.spans)
     if arguments.service:
         drawn = around(drawn, arguments.service)
-    seconds = max(1.0, (now - (start if sample.complete else sample.start)) / SECOND)
+    seconds = max(1.0, (end - (start if sample.complete else sample.start)) / SECOND)
     if arguments.dot:
         lines = dot.digraph(drawn, seconds)
     elif empty:

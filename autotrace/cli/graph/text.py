@@ -33,6 +33,7 @@ _MAX_DRAWN: Final = 24
 """Places in a tree; a map of more is a table."""
 _HEADINGS: Final = f"  {'CALLS':>7}  {'RATE':>8}  {'ERRORS':>6}  {'P50':>7}  {'P95':>7}"
 _MIN_LEFT: Final = 20
+_MIN_NAME: Final = 12
 
 
 class _Row(NamedTuple):
@@ -93,31 +94,46 @@ class _Canvas:
         alone = [each.place for each in self._drawn.shares if each.place not in connected]
         return [
             *(_Row(self._call(each), each) for each in traffic),
-            *(_Row(self._place(place), None) for place in alone),
+            *(_Row(self._place(place, self.room), None) for place in alone),
         ]
 
     def _call(self, traffic: Traffic) -> list[Piece]:
         arrow = f" {self._style.arrow} "
-        caller, called = self._place(traffic.caller), self._place(traffic.called)
-        # Of a long pair both should be recognised: the caller gives way, up to the middle.
-        room = max(self.room // 2, self.room - len(arrow) - sum(columns(text) for text, _ in called))
-        ((name, paint),) = caller
-        return [(cut(name, room, self._style.ellipsis), paint), (arrow, self._style.dim), *called]
+        room = self.room - len(arrow)
+        caller, called = (
+            self._place(place, max(room // 2, room - self._width(other)))
+            for place, other in ((traffic.caller, traffic.called), (traffic.called, traffic.caller))
+        )
+        return [*caller, (arrow, self._style.dim), *called]
 
     def _drawn_step(self, step: _Step, again: bool) -> Iterator[Piece]:
         style = self._style
+        guide = "".join(style.blank if last else style.pipe for last in step.last[:-1])
         if step.last:
-            above = "".join(style.blank if last else style.pipe for last in step.last[:-1])
-            yield above + (style.corner if step.last[-1] else style.tee), style.dim
-        yield from self._place(step.place)
+            guide += style.corner if step.last[-1] else style.tee
+        yield guide, style.dim
+        yield from self._place(step.place, self.room - len(guide))
         if again:
             yield "  (see above)", style.dim
 
-    def _place(self, place: Place) -> list[Piece]:
-        name = one_line(place.name) or "?"
+    def _place(self, place: Place, room: int) -> list[Piece]:
+        kind = "" if place.kind == SERVICE else f"  {place.kind}"
+        name = _shortened(one_line(place.name) or "?", room - len(kind), self._style.ellipsis)
         if place.kind == SERVICE:
             return [(name, lambda text: self._style.service(text, self._colours[place]))]
-        return [(name, self._style.plain), (f"  {place.kind}", self._style.dim)]
+        return [(name, self._style.plain), (kind, self._style.dim)]
+
+    def _width(self, place: Place) -> int:
+        return sum(columns(text) for text, _ in self._place(place, self.room))
+
+
+def _shortened(name: str, room: int, ellipsis: str) -> str:
+    """Its beginning and its end: files and numbered services differ at the end."""
+    room = max(room, _MIN_NAME)
+    if columns(name) <= room:
+        return name
+    beginning = room // 3
+    return cut(name, beginning, ellipsis) + name[beginning - room :]
 
 
 def _walk(drawn: ServiceMap) -> Iterator[tuple[_Step, bool]]:

@@ -416,6 +416,26 @@ SCENARIOS = {
         before=START,
         after=FINISH,
     ),
+    "cherrypy._cpdispatch": Scenario(
+        answer_with_cherrypy,
+        """
+        autotrace.cherrypy SERVER GET /users
+        autotrace.cherrypy SERVER GET /broken ERROR
+        autotrace.cherrypy SERVER GET
+        """,
+        before=START,
+        after=FINISH,
+    ),
+    "cherrypy._cpwsgi": Scenario(
+        answer_with_cherrypy,
+        """
+        autotrace.cherrypy SERVER GET /users
+        autotrace.cherrypy SERVER GET /broken ERROR
+        autotrace.cherrypy SERVER GET
+        """,
+        before=START,
+        after=FINISH,
+    ),
     "django.core.handlers.wsgi": _DJANGO,
     "django.core.handlers.asgi": _DJANGO,
     "django.core.handlers.base": _DJANGO,

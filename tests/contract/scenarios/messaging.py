@@ -368,6 +368,84 @@ def enqueue_and_work_with_arq(url: str) -> Any:
     return asyncio.run(work())
 
 
+def send_and_poll_with_kafka_python(address: str) -> Any:
+    import kafka
+
+    class Producer(kafka.KafkaProducer):
+        def __del__(self) -> None:
+            """The library's takes away the logger of its module."""
+
+    producer = Producer(bootstrap_servers=address)
+    headers = [("tenant", b"blue")]
+    sent = producer.send("orders", b"a", headers=headers).get(60)
+    consumer = kafka.KafkaConsumer(bootstrap_servers=address)
+    consumer.assign([sent.topic_partition])
+    consumer.seek(sent.topic_partition, sent.offset)
+    for record in consumer:
+        value = record.value.decode()
+        break
+    consumer.close()
+    producer.close()
+    tenant = [pair for pair in record.headers if pair[0] != "traceparent"]
+    return [value, str(tenant), str(headers), type(record).__name__]
+
+
+KAFKA_SENT = "autotrace.kafka-python PRODUCER send orders"
+KAFKA_RECORD = """
+    autotrace.kafka-python PRODUCER send orders
+      autotrace.kafka-python CONSUMER process orders
+"""
+CONFLUENT_RECORD = KAFKA_RECORD.replace("kafka-python", "confluent-kafka")
+
+
+def send_and_poll_with_confluent_kafka(address: str) -> Any:
+    import confluent_kafka
+
+    class Producer(confluent_kafka.Producer):
+        pass
+
+    delivered: list[Any] = []
+    headers = [("tenant", b"blue")]
+    producer = Producer({"bootstrap.servers": address})
+    producer.produce(
+        "orders",
+        b"a",
+        headers=headers,
+        on_delivery=lambda *told: delivered.append((told[0], told[1].offset())),
+    )
+    producer.flush(60)
+    ((error, offset),) = delivered
+    consumer = confluent_kafka.Consumer({"bootstrap.servers": address, "group.id": "shop"})
+    consumer.assign([confluent_kafka.TopicPartition("orders", 0, offset)])
+    message = consumer.poll(60)
+    consumer.close()
+    tenant = [pair for pair in message.headers() if pair[0] != "traceparent"]
+    kinds = [str(isinstance(producer, confluent_kafka.Producer)), str(type(consumer))]
+    return [message.value().decode(), str(tenant), str(headers), str(error), *kinds]
+
+
+def poll_with_confluent_kafka_in_asyncio(address: str) -> Any:
+    import asyncio
+
+    import confluent_kafka
+    from confluent_kafka.aio import AIOConsumer
+
+    async def work() -> Any:
+        offsets: list[int] = []
+        producer = confluent_kafka.Producer({"bootstrap.servers": address})
+        producer.produce("orders", b"a", on_delivery=lambda _error, sent: offsets.append(sent.offset()))
+        producer.flush(60)
+        consumer = AIOConsumer({"bootstrap.servers": address, "group.id": "shop"})
+        await consumer.assign([confluent_kafka.TopicPartition("orders", 0, offsets[0])])
+        message = await consumer.poll(60)
+        await consumer.close()
+        return message.value().decode()
+
+    return asyncio.run(work())
+
+
+KAFKA_END = ("autotrace.instrumentation.kafka:finish",)
+
 HUEY_TASK = """
     autotrace.huey PRODUCER send scenarios.messaging.add
       autotrace.huey CONSUMER process scenarios.messaging.add
@@ -421,6 +499,26 @@ SCENARIOS = {
         server="rabbitmq_url",
     ),
     "dramatiq.results.backends.redis": Scenario(keep_results_with_dramatiq, "", server="redis_url"),
+    "kafka.producer.kafka": Scenario(
+        send_and_poll_with_kafka_python, KAFKA_RECORD, before=START, after=KAFKA_END, server="kafka_address"
+    ),
+    "kafka.consumer.group": Scenario(
+        send_and_poll_with_kafka_python, KAFKA_RECORD, before=START, after=KAFKA_END, server="kafka_address"
+    ),
+    "confluent_kafka.cimpl": Scenario(
+        send_and_poll_with_confluent_kafka,
+        CONFLUENT_RECORD,
+        before=START,
+        after=KAFKA_END,
+        server="kafka_address",
+    ),
+    "confluent_kafka.aio._AIOConsumer": Scenario(
+        poll_with_confluent_kafka_in_asyncio,
+        CONFLUENT_RECORD,
+        before=START,
+        after=KAFKA_END,
+        server="kafka_address",
+    ),
     "huey.api": Scenario(
         enqueue_and_execute_with_huey, HUEY_TASK, before=START, after=JOB_END, server="redis_url"
     ),

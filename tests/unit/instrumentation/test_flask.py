@@ -14,7 +14,7 @@ from flask import Flask
 from instrumented import instrumented
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind, StatusCode
-from werkzeug.test import Client, EnvironBuilder, run_wsgi_app
+from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from autotrace.instrumentation.wsgi import Wsgi
 from autotrace.instrumentation.wsgi import traced as trace_wsgi

@@ -16,7 +16,7 @@ import { type Change, type Line, merge, type Side } from "./merge";
 const CHANGES: Change[] = ["added", "removed", "slower", "faster", "same"];
 
 export function CompareView({ a, b }: { a: string; b: string }) {
-  const { data, error } = useLoading(`${a} ${b}`, async (signal) => {
+  const { data, error, again } = useLoading(`${a} ${b}`, async (signal) => {
     const [first, second] = await Promise.all([api.trace(a, signal), api.trace(b, signal)]);
     return [prepare(first), prepare(second)] as const;
   });
@@ -24,7 +24,7 @@ export function CompareView({ a, b }: { a: string; b: string }) {
     document.title = "Compare · autotrace";
   }, []);
   useShortcuts([{ keys: ["x"], what: "Swap the traces", run: () => navigate(`/compare/${b}/${a}`) }]);
-  if (error) return <Failure error={error} what="One of the traces" />;
+  if (error) return <Failure error={error} what="One of the traces" again={again} />;
   if (!data) return <Waiting what="both traces" />;
   return <Comparison a={data[0]} b={data[1]} />;
 }

@@ -5,7 +5,7 @@ import * as format from "../format";
 import { useLoading } from "../loading";
 import { href, navigate, place, update } from "../location";
 import { OperationSelect, RangeSelect, ServiceSelect } from "../search/filters";
-import { timeRange } from "../search/query";
+import { chosenRange, RECENT, timeRange } from "../search/query";
 import { Icon } from "../ui/icons";
 import { Failure, Message, Waiting } from "../ui/message";
 import { Swatch } from "../ui/swatch";
@@ -44,7 +44,7 @@ export function LatencyView() {
           value={operation}
           onPick={(picked) => update({ operation: picked }, true)}
         />
-        <RangeSelect />
+        <RangeSelect otherwise={RECENT} />
       </div>
       {service ? <Loaded service={service} operation={operation} /> : <Choice />}
     </div>
@@ -71,13 +71,16 @@ function Choice() {
 
 function Loaded({ service, operation }: { service: string; operation: string }) {
   const { params } = place.value;
-  const range = { range: params.get("range"), start: params.get("start"), end: params.get("end") };
-  const { data, error } = useLoading(`${service}\n${operation}\n${JSON.stringify(range)}`, (signal) => {
-    const asked = new URLSearchParams({ ...timeRange(params), service });
-    if (operation) asked.set("operation", operation);
-    return api.latency(asked, signal);
-  });
-  if (error) return <Failure error={error} what="The latency" />;
+  const range = chosenRange(params);
+  const { data, error, again } = useLoading(
+    `${service}\n${operation}\n${JSON.stringify(range)}`,
+    (signal) => {
+      const asked = new URLSearchParams({ ...timeRange(params), service });
+      if (operation) asked.set("operation", operation);
+      return api.latency(asked, signal);
+    },
+  );
+  if (error) return <Failure error={error} what="The latency" again={again} />;
   if (!data) return <Waiting what="the latency" />;
   if (!data.count) {
     return (
@@ -104,6 +107,7 @@ function Loaded({ service, operation }: { service: string; operation: string }) 
             <dd>{format.duration(data[name])}</dd>
           </div>
         ))}
+        {data.note && <p class="muted">{data.note}</p>}
         <div class="latency-links">
           <a class="button" href={search({})}>
             <Icon name="search" size={13} /> Traces

@@ -5,6 +5,11 @@ import { Graph, layout } from "@dagrejs/dagre";
 import type { MapEdge, MapService, ServiceMap } from "../api";
 import * as format from "../format";
 
+interface Point {
+  x: number;
+  y: number;
+}
+
 export interface Node {
   service: MapService;
   /** Its centre. */
@@ -111,8 +116,13 @@ export function arrange(map: ServiceMap, upright: boolean): Picture {
   }
   const arrows = edges.map((edge): Arrow => {
     if (edge.from === edge.to) return loop(edge, nodes.get(edge.from));
-    const { points = [] } = graph.edge(edge.from, edge.to) as { points?: { x: number; y: number }[] };
-    const middle = points[Math.floor(points.length / 2)] ?? { x: 0, y: 0 };
+    const placed = graph.edge(edge.from, edge.to) as { points?: Point[] } & Partial<Point>;
+    const { points = [] } = placed;
+    // The label's centre where room was made for one.
+    const middle =
+      placed.x === undefined || placed.y === undefined
+        ? (points[Math.floor(points.length / 2)] ?? { x: 0, y: 0 })
+        : { x: placed.x, y: placed.y };
     const [from, to] = [nodes.get(edge.from), nodes.get(edge.to)];
     // From side to side rather than from wherever the straight line would cross the border.
     if (from && to && (upright ? from.y < to.y : from.x + from.width / 2 < to.x - to.width / 2)) {
@@ -149,7 +159,7 @@ function loop(edge: MapEdge, node: Node | undefined): Arrow {
   };
 }
 
-function smooth(points: { x: number; y: number }[], upright: boolean): string {
+function smooth(points: Point[], upright: boolean): string {
   const [first, ...rest] = points;
   if (!first) return "";
   const at = (x: number, y: number) => `${x.toFixed(1)},${y.toFixed(1)}`;

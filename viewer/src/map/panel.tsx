@@ -1,8 +1,11 @@
 // The selected service: who calls it, whom it calls, and the way to its traces.
 
+import { useEffect, useRef } from "preact/hooks";
+
 import type { MapEdge, ServiceMap } from "../api";
 import * as format from "../format";
 import { href, update } from "../location";
+import type { Range } from "../search/query";
 import { Icon } from "../ui/icons";
 import { Swatch } from "../ui/swatch";
 import { incoming } from "./layout";
@@ -44,15 +47,10 @@ function Calls({
   );
 }
 
-export function Panel({
-  map,
-  name,
-  range,
-}: {
-  map: ServiceMap;
-  name: string;
-  range: Record<string, string | null>;
-}) {
+export function Panel({ map, name, range }: { map: ServiceMap; name: string; range: Range }) {
+  const first = useRef<HTMLAnchorElement>(null);
+  // A node, and Enter, and there are its traces.
+  useEffect(() => first.current?.focus({ preventScroll: true }), [name]);
   const service = map.services.find((one) => one.name === name);
   if (!service) return null;
   const callers = incoming(map, name);
@@ -75,13 +73,13 @@ export function Panel({
         <div class="details-actions">
           {service.kind ? (
             callers[0] && (
-              <a class="button primary" href={href("/", { ...range, service: callers[0].from })}>
+              <a ref={first} class="button primary" href={href("/", { ...range, service: callers[0].from })}>
                 <Icon name="search" size={13} /> Traces of {callers[0].from}
               </a>
             )
           ) : (
             <>
-              <a class="button primary" href={href("/", { ...range, service: name })}>
+              <a ref={first} class="button primary" href={href("/", { ...range, service: name })}>
                 <Icon name="search" size={13} /> Traces
               </a>
               <a class="button" href={href("/", { ...range, service: name, errors: "true" })}>

@@ -8,7 +8,7 @@ import { useShortcuts } from "../keyboard";
 import { useLoading } from "../loading";
 import { href, navigate, place, update } from "../location";
 import { RangeSelect } from "../search/filters";
-import { timeRange } from "../search/query";
+import { chosenRange, RECENT, timeRange } from "../search/query";
 import { Icon } from "../ui/icons";
 import { Failure, Message, Waiting } from "../ui/message";
 import { type Column, parseOrder, Sortable } from "../ui/sortable";
@@ -19,17 +19,21 @@ import { Panel } from "./panel";
 export function MapView() {
   const { params } = place.value;
   const field = useRef<HTMLInputElement>(null);
-  const range = { range: params.get("range"), start: params.get("start"), end: params.get("end") };
-  const { data, error } = useLoading(`map ${JSON.stringify(range)}`, (signal) =>
+  const range = chosenRange(params);
+  const { data, error, again } = useLoading(`map ${JSON.stringify(range)}`, (signal) =>
     api.map(new URLSearchParams(timeRange(params)), signal),
   );
   const table = params.get("view") === "table";
   const node = params.get("node") ?? "";
   const find = params.get("find") ?? "";
+  const close = () => {
+    update({ node: null, find: null });
+    document.querySelector<SVGElement>(`.map-node[data-service="${CSS.escape(node)}"]`)?.focus();
+  };
   useShortcuts([
     { keys: ["/"], what: "Find a service", run: () => field.current?.select() },
     { keys: ["t"], what: "Graph or table", run: () => update({ view: table ? null : "table" }, true) },
-    { keys: ["Escape"], what: "Close the panel", run: () => update({ node: null, find: null }) },
+    { keys: ["Escape"], what: "Close the panel", run: close },
   ]);
   const open = (name: string) => navigate(href("/", { ...range, service: name }));
   return (
@@ -39,6 +43,7 @@ export function MapView() {
         {data && (
           <span class="muted">
             {format.plural(data.services.length, "node")}, {format.plural(data.edges.length, "connection")}
+            {data.note && `, ${data.note}`}
           </span>
         )}
         <span class="grow" />
@@ -55,7 +60,7 @@ export function MapView() {
             onInput={(event) => update({ find: event.currentTarget.value })}
           />
         </div>
-        <RangeSelect />
+        <RangeSelect otherwise={RECENT} />
         <div class="segments" role="group" aria-label="Show as">
           <button type="button" aria-pressed={!table} onClick={() => update({ view: null }, true)}>
             Graph
@@ -67,7 +72,7 @@ export function MapView() {
       </div>
       <div class="map-body">
         {error ? (
-          <Failure error={error} what="The map" />
+          <Failure error={error} what="The map" again={again} />
         ) : !data ? (
           <Waiting what="the map" />
         ) : !data.services.length ? (

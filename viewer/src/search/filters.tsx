@@ -73,7 +73,8 @@ export function OperationSelect({
   );
 }
 
-export function RangeSelect() {
+/** `otherwise` is the range when nothing is chosen: all the time where it is not given. */
+export function RangeSelect({ otherwise = "" }: { otherwise?: string }) {
   const { params } = place.value;
   const [start, end] = [params.get("start"), params.get("end")];
   const own = Boolean(start ?? end);
@@ -83,10 +84,10 @@ export function RangeSelect() {
       <span>Time</span>
       <select
         class="input"
-        value={own ? "own" : (params.get("range") ?? "")}
+        value={own ? "own" : (params.get("range") ?? otherwise)}
         onChange={(event) => update({ range: event.currentTarget.value, start: null, end: null }, true)}
       >
-        <option value="">Any time</option>
+        {!otherwise && <option value="">Any time</option>}
         {RANGES.map((range) => (
           <option key={range.id} value={range.id}>
             {range.title}

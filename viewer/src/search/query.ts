@@ -30,6 +30,21 @@ export function parseTags(text: string): { tags: string[]; wrong: string } {
 export const quoteTag = (key: string, value: string): string =>
   /[\s"]/.test(value) || value === "" ? `${key}="${value.replace(/["\\]/g, "\\$&")}"` : `${key}=${value}`;
 
+export interface Range {
+  range: string | null;
+  start: string | null;
+  end: string | null;
+}
+
+/** What the map and the latencies are of when nothing is chosen; it is what the server takes then, too. */
+export const RECENT = "1h";
+
+/** The range of a view that always has one, as parameters of a link to another. */
+export function chosenRange(params: URLSearchParams): Range {
+  const [start, end] = [params.get("start"), params.get("end")];
+  return { range: params.get("range") ?? (start || end ? null : RECENT), start, end };
+}
+
 /** `start` and `end` in microseconds of the chosen range; absent when it is open. */
 export function timeRange(params: URLSearchParams, now = Date.now()): Record<string, string> {
   const range = RANGES.find((one) => one.id === params.get("range"));

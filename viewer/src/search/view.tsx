@@ -118,7 +118,7 @@ export function SearchView() {
       <h1 class="visually-hidden">Traces</h1>
       <Filters fresh={again} onSearch={() => setAgain((before) => before + 1)} />
       {error ? (
-        <Failure error={error} what="The traces" />
+        <Failure error={error} what="The traces" again={() => setAgain((before) => before + 1)} />
       ) : !answer ? (
         <Waiting what="traces" />
       ) : nothing ? (

@@ -15,6 +15,8 @@ import { type Line, lines, runs } from "./stacktrace";
 import { select, zoomTo } from "./state";
 
 const STATEMENT = ["db.query.text", "db.statement", "db.query.summary", "sql.query"];
+/** Letters from which on a value scrolls in a box of its own. */
+const LONG = 600;
 const STACK = "exception.stacktrace";
 
 /** The address, when following it is harmless. Anything may stand in an attribute, `javascript:` too. */
@@ -77,7 +79,7 @@ export function AttributeTable({ attributes, searchable }: { attributes: Attribu
             <div key={key}>
               <dt>{key}</dt>
               <dd>
-                <span class={`value ${typeof value}`}>
+                <span class={`value ${typeof value} ${shown.length > LONG ? "long" : ""}`}>
                   {link ? (
                     <a href={link} target="_blank" rel="noopener noreferrer nofollow">
                       {shown}

@@ -34,9 +34,10 @@ export function Header({ trace }: { trace: Trace }) {
         <a class="button bare back" href="/" aria-label="Back to the traces" title="Traces">
           <Icon name="left" size={14} />
         </a>
-        <h1>
+        <h1 title={`${service}: ${root?.name ?? ""}`}>
           <Swatch service={service} of={trace.hues[root?.service ?? 0] ?? 0} />
-          <span class="muted">{service}</span> {root?.name || "(no name)"}
+          <span class="muted title-service">{service}</span>
+          <span>{root?.name || "(no name)"}</span>
         </h1>
       </div>
       <dl class="trace-facts">
@@ -138,7 +139,7 @@ export function Header({ trace }: { trace: Trace }) {
           )}
         </Menu>
       </div>
-      {trace.linkedFrom && trace.linkedFrom.length > 0 && (
+      {trace.linkedFrom.length > 0 && (
         <p class="linked-from">
           <Icon name="link" size={12} /> Linked from{" "}
           {trace.linkedFrom.map((link, index) => (

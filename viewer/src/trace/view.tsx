@@ -20,13 +20,13 @@ import { Statistics } from "./statistics";
 import { Waterfall } from "./waterfall";
 
 export function TraceView({ id }: { id: string }) {
-  const { data, error } = useLoading(id, async (signal) => prepare(await api.trace(id, signal)));
+  const { data, error, again } = useLoading(id, async (signal) => prepare(await api.trace(id, signal)));
   useEffect(() => {
     const root = data?.spans[0];
     document.title =
       data && root ? `${serviceOf(data, root)}: ${root.name} · autotrace` : "Trace · autotrace";
   }, [data]);
-  if (error) return <Failure error={error} what="The trace" />;
+  if (error) return <Failure error={error} what="The trace" again={again} />;
   if (!data) return <Waiting what="the trace" />;
   if (!data.spans.length) return <Message title="The trace has no spans" />;
   return <Loaded trace={data} />;

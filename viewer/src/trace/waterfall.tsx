@@ -8,6 +8,7 @@ import { memo } from "../ui/memo";
 import { tint } from "../ui/swatch";
 import { Axis, Grid, ticks } from "./axis";
 import { Bar } from "./bar";
+import { Divider, names } from "./divider";
 import { useStretch } from "./drag";
 import { folded, hueOf, serviceOf, type Span, type Trace } from "./model";
 import { fold, select, type State, zoomTo } from "./state";
@@ -90,7 +91,7 @@ export function Waterfall({ trace, state, rows, matches }: Props) {
     : undefined;
   const indent = Math.min(14, Math.max(5, 170 / Math.max(1, trace.depth)));
   return (
-    <div class="waterfall">
+    <div class="waterfall" style={names.value ? { "--names": `${names.value}%` } : undefined}>
       <div class="waterfall-head">
         <div class="name-head">Service and operation</div>
         <div class="lane-head" ref={lane} {...handlers} title="Drag to zoom">
@@ -116,6 +117,7 @@ export function Waterfall({ trace, state, rows, matches }: Props) {
       >
         <div class="rows-inner" style={{ height: `${rows.length * ROW}px` }} role="presentation">
           <Grid zoom={zoom} at={at} />
+          <Divider />
           {rows.slice(from, to).map((index, offset) => {
             const span = trace.spans[index] as Span;
             return (

@@ -17,7 +17,11 @@ export async function importFile(file: File): Promise<void> {
     const { traces, spans } = await api.importFile(file);
     const first = traces[0];
     if (!first) return say(`No spans in ${file.name}`, true);
-    say(`${plural(spans, "span")} in ${plural(traces.length, "trace")} imported`);
+    say(
+      spans
+        ? `${plural(spans, "span")} in ${plural(traces.length, "trace")} imported`
+        : `What is in ${file.name} is here already`,
+    );
     navigate(traces.length === 1 ? `/trace/${first}` : "/");
   } catch (error) {
     say(`${file.name}: ${error instanceof Error ? error.message : String(error)}`, true);

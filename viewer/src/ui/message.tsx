@@ -23,7 +23,7 @@ export function Message({
   );
 }
 
-export function Failure({ error, what }: { error: Error; what: string }) {
+export function Failure({ error, what, again }: { error: Error; what: string; again: () => void }) {
   const missing = error instanceof ApiError && error.status === 404;
   return (
     <div class="message bad" role="alert">
@@ -35,7 +35,7 @@ export function Failure({ error, what }: { error: Error; what: string }) {
           : error.message}
       </p>
       <p>
-        <button type="button" class="button" onClick={() => window.location.reload()}>
+        <button type="button" class="button" onClick={again}>
           Try again
         </button>
       </p>
