@@ -46,7 +46,7 @@ _readers: dict[int, Reader] = {}
 def install(module: ModuleType, patcher: Patcher) -> None:
     """Patch `confluent_kafka.cimpl`."""
     producers = _Producers(patcher, module.KafkaException)
-    producer = _replace(module, "Producer", patcher, producers.forget)
+    producer = _replace(module, "Producer", patcher, producers.clients)
     patcher.wrap(producer, "__init__", producers.observe_init)
     patcher.wrap(producer, "produce", producers.observe_produce)
 
@@ -59,7 +59,7 @@ def install(module: ModuleType, patcher: Patcher) -> None:
             _readers[id(call.args[0])] = kafka.reader(_client(config), threading.current_thread)
 
     consumers = _Consumers(lambda consumer: _readers.get(id(consumer)))
-    consumer = _replace(module, "Consumer", patcher, _forget)
+    consumer = _replace(module, "Consumer", patcher, _readers)
     patcher.wrap(consumer, "__init__", observe_init)
     patcher.wrap(consumer, "poll", consumers.observe_poll)
     patcher.wrap(consumer, "consume", consumers.observe_consume)
@@ -68,10 +68,18 @@ def install(module: ModuleType, patcher: Patcher) -> None:
             patcher.wrap(consumer, name, consumers.observe_close)
 
 
-def _replace(module: ModuleType, name: str, patcher: Patcher, forget: Callable[[Any], None]) -> type[Any]:
-    """Put a subclass in the place of a class, also for those who have it already."""
+def _replace(module: ModuleType, name: str, patcher: Patcher, known: dict[int, Any]) -> type[Any]:
+    """Put a subclass in the place of a class, also for those who have it already.
+
+    Args:
+        known: What we know of its instances, by their identity.
+    """
     original: type[Any] = getattr(module, name)
-    twin = make_twin(original, (original,), {"__slots__": (), "__del__": forget})
+
+    def __del__(self: Any) -> None:  # noqa: N807 - it becomes one
+        known.pop(id(self), None)
+
+    twin = make_twin(original, (original,), {"__slots__": (), "__del__": __del__})
     for derived in original.__subclasses__():
         if derived is not twin:
             bases = tuple(twin if base is original else base for base in derived.__bases__)
@@ -84,27 +92,20 @@ def _replace(module: ModuleType, name: str, patcher: Patcher, forget: Callable[[
     return twin
 
 
-def _forget(consumer: Any) -> None:
-    _readers.pop(id(consumer), None)
-
-
 class _Producers:
     def __init__(self, patcher: Patcher, exception_class: Any) -> None:
         self._kafka = Kafka(patcher)
         self._exception_class = exception_class
-        self._clients: dict[int, tuple[dict[str, Any], Any]] = {}
-
-    def forget(self, producer: Any) -> None:
-        self._clients.pop(id(producer), None)
+        self.clients: dict[int, tuple[dict[str, Any], Any]] = {}
 
     def observe_init(self, call: Call) -> Steps:
         config = _config(call)
         outcome = yield
         if outcome.error is None:
-            self._clients[id(call.args[0])] = _client(config), config.get("on_delivery")
+            self.clients[id(call.args[0])] = _client(config), config.get("on_delivery")
 
     def observe_produce(self, call: Call) -> Steps:
-        attributes, callback = self._clients.get(id(call.args[0]), ({}, None))
+        attributes, callback = self.clients.get(id(call.args[0]), ({}, None))
         begun = self._kafka.send(call.get(1, "topic"), call.get(3, "key"), call.get(2, "value"), attributes)
         if begun is None:
             return

@@ -26,11 +26,16 @@ await withBrowser(async (browser) => {
     await panel.getByText("Called by").waitFor();
     await until(() => parameter(page, "node") === "inventory", "the node in the address");
     await page.reload();
-    await panel.getByRole("link", { name: "Traces" }).click();
+    await panel.waitFor();
+    await page.keyboard.press("Enter");
     await until(() => parameter(page, "service") === "inventory", "a search for the service");
     await page.goBack();
     await panel.waitFor();
     await page.keyboard.press("Escape");
+    await until(
+      () => page.evaluate(() => document.activeElement.dataset.service === "inventory"),
+      "the focus back on the node",
+    );
     const before = await page.locator(".map-frame svg > g").getAttribute("transform");
     const frame = await page.locator(".map-frame").boundingBox();
     await page.mouse.move(frame.x + 300, frame.y + 30);
@@ -77,6 +82,24 @@ await withBrowser(async (browser) => {
     await page.locator(".column:not(:disabled)").first().click();
     await until(() => parameter(page, "min") && parameter(page, "max"), "a search for those");
     await page.locator(".result").first().waitFor();
+  });
+
+  // Of more spans than are looked at: here the server only says so.
+  await withPage(browser, {}, async (page) => {
+    for (const [path, api] of [
+      ["/map", "map"],
+      ["/latency?service=storefront", "latency"],
+    ]) {
+      await page.route(`**/api/viewer/${api}?*`, async (route) => {
+        const response = await route.fetch();
+        await route.fulfill({
+          response,
+          json: { ...(await response.json()), note: "of the newest 9 spans" },
+        });
+      });
+      await page.goto(BASE + path);
+      await page.getByText("of the newest 9 spans").waitFor();
+    }
   });
 
   for (const path of ["/map", `/compare/${WORKED}/${FAILED}`, "/latency?service=storefront"]) {

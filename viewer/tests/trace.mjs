@@ -49,6 +49,21 @@ await withBrowser(async (browser) => {
 
     await page.keyboard.press("Escape");
     assert.equal(await details.count(), 0);
+
+    const width = async () => (await page.locator(".row .name").first().boundingBox()).width;
+    const divider = page.getByRole("separator", { name: "Width of the names" });
+    const [edge, before] = [await divider.boundingBox(), await width()];
+    await page.mouse.move(edge.x + edge.width / 2, edge.y + 100);
+    await page.mouse.down();
+    await page.mouse.move(edge.x + edge.width / 2 + 120, edge.y + 100, { steps: 4 });
+    await page.mouse.up();
+    assert.ok(Math.abs((await width()) - before - 120) < 3, "the names are as wide as they were dragged");
+    await page.reload();
+    await rows(page).first().waitFor();
+    assert.ok(Math.abs((await width()) - before - 120) < 3, "also the next time");
+    await divider.dblclick({ position: { x: 4, y: 100 } });
+    assert.equal(await width(), before);
+
     await page.keyboard.press("/");
     await page.keyboard.type("db.system.name=postgresql");
     await until(async () => (await page.locator(".found").textContent()) === "3", "three matches");

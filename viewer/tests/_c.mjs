@@ -1,0 +1,11 @@
+import { readFileSync } from "node:fs";
+import { chromium } from "playwright-core";
+const base = (k) => readFileSync(`/tmp/v2/${k}.out`, "utf8").match(/http:\/\/127[^\s]*/)[0];
+const b = await chromium.launch({ executablePath: "/usr/bin/chromium", args: ["--no-sandbox", "--disable-gpu"] });
+const c = await b.newContext(); const p = await c.newPage();
+await p.goto(base("shop")); await p.locator(".result").first().waitFor();
+console.log(await p.evaluate(() => localStorage.getItem("autotrace.colors")));
+await p.goto(base("shop")+"/map"); await p.locator(".map-node").first().waitFor();
+console.log(await p.evaluate(() => localStorage.getItem("autotrace.colors")));
+console.log(await p.evaluate(() => [...document.querySelectorAll(".map-node")].map(n => n.dataset.service + " " + n.getAttribute("style")+" "+ getComputedStyle(n.querySelector(".stripe-mark")??n).fill)));
+await b.close();
