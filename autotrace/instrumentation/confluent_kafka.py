@@ -21,7 +21,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from autotrace.instrumentation.carried import Carried
-from autotrace.instrumentation.kafka import Delivery, Kafka, Record, client_attributes, with_headers
+from autotrace.instrumentation.kafka import Delivery, Kafka, Record, client_attributes, task_of, with_headers
 from autotrace.instrumentation.twins import make_twin
 from autotrace.patching.guard import guard
 from autotrace.tracing.context import current
@@ -181,7 +181,7 @@ class _Consumers:
 
 def install_aio(module: ModuleType, patcher: Patcher) -> None:
     """Patch `confluent_kafka.aio._AIOConsumer`."""
-    current_task = module.asyncio.current_task
+    holder = task_of(module.asyncio)
 
     def observe_init(call: Call) -> Steps:
         outcome = yield
@@ -190,7 +190,7 @@ def install_aio(module: ModuleType, patcher: Patcher) -> None:
             # What it has its threads do is not the program's fetching.
             reader = _readers.pop(id(consumer._consumer), None)  # noqa: SLF001
             if reader is not None:
-                reader.holder = current_task
+                reader.holder = holder
                 consumer.__dict__[_READER] = reader
 
     consumers = _Consumers(lambda consumer: consumer.__dict__.get(_READER))

@@ -27,6 +27,7 @@ from autotrace.tracing.unsampled import UnsampledSpan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from types import ModuleType
     from typing import Final
 
     from autotrace.instrumentation.messaging import AnySpan
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 _PARTITION: Final = "messaging.destination.partition.id"
 _OFFSET: Final = "messaging.kafka.offset"
 _KEY: Final = "messaging.kafka.message.key"
+_COUNT: Final = "messaging.batch.message_count"
 _TOMBSTONE: Final = "messaging.kafka.message.tombstone"
 
 
@@ -92,14 +94,15 @@ class Delivery(_Running):
     __slots__ = ()
 
     def succeed(self, metadata: Any) -> None:
-        """The broker has it, in this partition at this offset."""
+        """The broker has it; where, nobody knows without acknowledgements."""
         with guard:
             span = self._take()
             if span is None:
                 return
-            span.set_attribute(_PARTITION, str(metadata.partition))
-            if metadata.offset is not None and metadata.offset >= 0:  # unknown without acknowledgements
-                span.set_attribute(_OFFSET, metadata.offset)
+            if metadata is not None:
+                span.set_attribute(_PARTITION, str(metadata.partition))
+                if metadata.offset >= 0:
+                    span.set_attribute(_OFFSET, metadata.offset)
             finish(span, None)
 
     def fail(self, error: BaseException | None, kind: str = "") -> None:
@@ -136,11 +139,16 @@ class Kafka:
         attributes = {**client, **_of_content(key, value)}
         return self._messaging.send("send", str(topic), None, attributes)
 
+    def send_batch(self, topic: Any, count: int, client: dict[str, Any]) -> AnySpan | None:
+        """Begin the span of records that were packed already, and can carry no context any more."""
+        attributes = {**client, _COUNT: count}
+        return self._messaging.gather("send", "send", SpanKind.CLIENT, str(topic), (), attributes)
+
     def reader(self, client: dict[str, Any], holder: Callable[[], Any]) -> Reader:
         """Of a new consumer.
 
         Args:
-            holder: Who is fetching: the current thread, or task.
+            holder: Who is fetching: the current thread, or task; may give None.
         """
         reader = Reader(self._messaging, client, holder)
         self._readers.add(reader)
@@ -163,12 +171,15 @@ class Reader:
 
     def leave(self) -> None:
         """Whoever calls has done with what it fetched last."""
-        handling = self._handled.pop(self.holder(), None) if self._handled else None
+        holder = self.holder() if self._handled else None
+        handling = self._handled.pop(holder, None) if holder is not None else None
         if handling is not None:
-            handling.end()
+            # An exception that is being handled has left the program's work.
+            handling.end(sys.exc_info()[1])
 
     def leave_all(self) -> None:
         """Nobody will fetch again."""
+        self.leave()
         for handling in list(self._handled.values()):
             handling.end()
         self._handled.clear()
@@ -182,7 +193,7 @@ class Reader:
             return
         begun = self._messaging.process("process", record.topic, headers, attributes)
         if begun is not None:
-            self._handled[self.holder()] = Handling(*begun)
+            self._handle(*begun)
 
     def got_batch(self, records: Sequence[Record], start_time: int) -> None:
         """Records go to whoever calls, from a call that gives several."""
@@ -191,13 +202,20 @@ class Reader:
         topics = {record.topic for record in records}
         topic = topics.pop() if len(topics) == 1 else ""
         headers = [dict(record.headers or ()) for record in records]
-        attributes = {**self._describe(records), "messaging.batch.message_count": len(records)}
+        attributes = {**self._describe(records), _COUNT: len(records)}
         if _is_active(current().get(SPAN_KEY)):
             self._got_within(topic, headers, attributes, start_time)
             return
         span = self._messaging.gather("process", "process", SpanKind.CONSUMER, topic, headers, attributes)
         if span is not None:
-            self._handled[self.holder()] = Handling(span, with_span(span, current()))
+            self._handle(span, with_span(span, current()))
+
+    def _handle(self, span: AnySpan, context: Context) -> None:
+        holder = self.holder()
+        if holder is None:
+            finish(span, None)  # outside of every task
+        else:
+            self._handled[holder] = Handling(span, context)
 
     def _got_within(
         self, topic: str, headers: Sequence[dict[str, Any]], attributes: dict[str, Any], start_time: int
@@ -211,7 +229,7 @@ class Reader:
     def _describe(self, records: Sequence[Record]) -> dict[str, Any]:
         attributes = {**self._client}
         first = records[0]
-        if all(record[:2] == first[:2] for record in records):
+        if len({(record.topic, record.partition) for record in records}) == 1:
             attributes[_PARTITION] = str(first.partition)
         if len(records) == 1:
             attributes[_OFFSET] = first.offset
@@ -231,13 +249,12 @@ class Handling(_Running):
         self._above = current()
         attach(context)
 
-    def end(self) -> None:
-        """End the span; with the exception that is being handled, since it has left the program's work."""
+    def end(self, error: BaseException | None = None) -> None:
+        """End the span, and what it is about is no longer current."""
         if current() is self._context:
             attach(self._above)
         span = self._take()
         if span is not None:
-            error = sys.exc_info()[1]
             finish(span, None if id(error) == self._before else error)
 
     def __del__(self) -> None:
@@ -294,6 +311,19 @@ class Loop:
     def __del__(self) -> None:
         with guard:
             self._reader.leave()
+
+
+def task_of(asyncio: ModuleType) -> Callable[[], Any]:
+    """Who is fetching, among tasks."""
+    current_task = asyncio.current_task
+
+    def holder() -> Any:
+        try:
+            return current_task()
+        except RuntimeError:  # no event loop runs
+            return None
+
+    return holder
 
 
 def _is_active(span: Any) -> bool:

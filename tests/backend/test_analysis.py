@@ -166,7 +166,7 @@ def test_operations_are_ranked_until_there_are_enough_spans(monkeypatch: pytest.
 def test_large_traces(parent: Any) -> None:
     """As deep as they are long, or as wide: nothing here recurses."""
     spans = [span(1, number, parent(number), number / 1000, 100 - number / 1000) for number in range(1, 5001)]
-    shown = json.loads(document(spans))
+    shown = json.loads(document(spans, ()))
     assert len(shown["spans"]) == 5000
     assert shown["spans"][0]["children"] == (1 if parent(3) == 2 else 4999)
     assert max(one["depth"] for one in shown["spans"]) == (4999 if parent(3) == 2 else 1)
@@ -181,7 +181,7 @@ def test_what_numbers_cannot_say_in_a_browser() -> None:
         "list": (1, "a"),
         "map": {"a": 1},
     }
-    (shown,) = json.loads(document([span(1, 1, 0, 0, 1, attributes=values)]))["spans"]
+    (shown,) = json.loads(document([span(1, 1, 0, 0, 1, attributes=values)], ()))["spans"]
     assert dict(shown["attributes"]) == {
         "big": "9007199254740992",
         "safe": 2**53 - 1,
@@ -194,7 +194,7 @@ def test_what_numbers_cannot_say_in_a_browser() -> None:
 
 def test_a_clock_that_differs_is_noted() -> None:
     spans = [span(1, 1, 0, 0, 10), span(1, 2, 1, -12, 10, "other")]
-    assert [one["note"] for one in json.loads(document(spans))["spans"]] == [
+    assert [one["note"] for one in json.loads(document(spans, ()))["spans"]] == [
         "",
         "it starts 12.0 ms before its parent: their clocks differ",
     ]

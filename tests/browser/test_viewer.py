@@ -50,6 +50,7 @@ def chromium() -> str:
         ("trace", ("shop",)),
         ("analysis", ("shop",)),
         ("hostile", ("shop", "hostile")),
+        ("odd", ("odd",)),
         ("large", ("large",)),
         ("services", ("services",)),
         ("empty", ()),

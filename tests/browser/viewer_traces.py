@@ -435,7 +435,7 @@ def odd(traces: Traces, now: int) -> None:
     span(broken, "edge", "still running", at + SECOND + 40 * MS, None)
 
     service = "a-service-that-somebody-named-after-its-team-and-its-region-and-its-cluster.eu-central-1"
-    name = "GET /api/v2/organisations/{organisation}/projects/{project}/environments/{environment}/deployments"
+    name = "GET /api/v2/organisations/{organisation}/projects/{project}/environments/{environment}/runs"
     parent = span(Made(LONG, 0), service, name, at + 2 * SECOND, 900 * MS, KIND_SERVER)
     for depth in range(1, 40):
         parent = span(

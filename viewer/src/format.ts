@@ -95,15 +95,6 @@ export const moment = (us: number, fraction = 0): string => {
   return of === "Today" ? clock(us, fraction) : `${of}, ${clock(us, fraction)}`;
 };
 
-export function ago(us: number, now = Date.now() * 1e3): string {
-  const seconds = Math.max(0, (now - us) / 1e6);
-  if (seconds < 5) return "just now";
-  if (seconds < 60) return `${Math.floor(seconds)} s ago`;
-  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`;
-  if (seconds < 48 * 3600) return `${Math.floor(seconds / 3600)} h ago`;
-  return `${Math.floor(seconds / 86400)} days ago`;
-}
-
 export function text(value: Value): string {
   if (typeof value === "string") return value;
   return Array.isArray(value)

@@ -13,7 +13,7 @@ export interface Shortcut {
 export const active = signal<readonly Shortcut[]>([]);
 const layers: (readonly Shortcut[])[] = [];
 
-export function typing(target: EventTarget | null): boolean {
+function typing(target: EventTarget | null): boolean {
   return (
     target instanceof HTMLElement &&
     (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName))

@@ -18,23 +18,24 @@ function hash(name: string): number {
 
 const hueOf = (slot: number): number => Math.round(FIRST + (slot * SPAN) / SLOTS);
 
-const slots = new Map<string, number>(kept());
-
-function kept(): [string, number][] {
-  try {
-    const pairs = JSON.parse(remembered(KEY) ?? "[]") as unknown;
-    return Array.isArray(pairs) ? pairs.filter(isPair) : [];
-  } catch {
-    return [];
-  }
-}
-
 const isPair = (pair: unknown): pair is [string, number] =>
   Array.isArray(pair) &&
   typeof pair[0] === "string" &&
   Number.isInteger(pair[1]) &&
   pair[1] >= 0 &&
   pair[1] < SLOTS;
+
+function kept(): [string, number][] {
+  let pairs: unknown;
+  try {
+    pairs = JSON.parse(remembered(KEY) ?? "[]");
+  } catch {
+    pairs = []; // Something else wrote there.
+  }
+  return Array.isArray(pairs) ? pairs.filter(isPair) : [];
+}
+
+const slots = new Map<string, number>(kept());
 
 /** As long as there are few services, none looks like another; its name says where the search for a hue begins. */
 export function hue(service: string): number {

@@ -90,7 +90,7 @@ await withBrowser(async (browser) => {
       ["/map", "map"],
       ["/latency?service=storefront", "latency"],
     ]) {
-      await page.route(`**/api/viewer/${api}?*`, async (route) => {
+      await page.route(new RegExp(`/api/viewer/${api}\\b`), async (route) => {
         const response = await route.fetch();
         await route.fulfill({
           response,

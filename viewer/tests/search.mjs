@@ -28,6 +28,19 @@ const spanOf = (traceId) => ({
 });
 
 await withBrowser(async (browser) => {
+  const shown = [];
+  for (const timezoneId of ["Asia/Tokyo", "America/St_Johns"]) {
+    await withPage(browser, { timezoneId }, async (page) => {
+      await page.goto(BASE);
+      const time = rows(page).first().locator("time");
+      const [text, title] = [await time.textContent(), await time.getAttribute("title")];
+      const there = new Date(title).toLocaleTimeString("en-GB", { timeZone: timezoneId });
+      assert.ok(text.endsWith(there), `${text} where it is ${there}`);
+      shown.push(there);
+    });
+  }
+  assert.notEqual(shown[0], shown[1]);
+
   await withPage(browser, {}, async (page) => {
     await page.goto(BASE);
     await rows(page).first().waitFor();

@@ -19,6 +19,35 @@ const clipboard = (page) => page.evaluate(() => navigator.clipboard.readText());
 
 await withBrowser(async (browser) => {
   await withPage(browser, {}, async (page) => {
+    await page.goto(`${BASE}/trace/${WORKED}`);
+    const hue = (service) =>
+      page.evaluate(
+        (name) =>
+          [...document.querySelectorAll(".row")]
+            .find((row) => row.querySelector(".service")?.textContent === name)
+            .querySelector(".name")
+            .style.getPropertyValue("--hue"),
+        service,
+      );
+    await rows(page).first().waitFor();
+    const before = await hue("inventory");
+    await page.getByText("Linked from").getByRole("link", { name: "mail: orders process" }).click();
+    await page.locator('.row[aria-selected="true"]').waitFor();
+    await page.goto(`${BASE}/map`);
+    const node = page.locator('.map-node[data-service="inventory"]');
+    await node.waitFor();
+    assert.equal(await node.evaluate((one) => one.style.getPropertyValue("--hue")), before);
+
+    // The server is gone, and comes back.
+    await page.route("**/api/viewer/**", (route) => route.abort());
+    await page.goto(`${BASE}/trace/${FAILED}`);
+    await page.getByText("autotrace ui does not answer").waitFor();
+    await page.unroute("**/api/viewer/**");
+    await page.getByRole("button", { name: "Try again" }).click();
+    await rows(page).first().waitFor();
+  });
+
+  await withPage(browser, {}, async (page) => {
     await page.goto(`${BASE}/trace/${FAILED}`);
     await until(async () => (await rows(page).count()) === 8, "eight rows");
     assert.match(await page.title(), /POST \/orders/);
@@ -49,6 +78,7 @@ await withBrowser(async (browser) => {
 
     await page.keyboard.press("Escape");
     assert.equal(await details.count(), 0);
+    await until(() => !parameter(page, "span"), "no span in the address");
 
     const width = async () => (await page.locator(".row .name").first().boundingBox()).width;
     const divider = page.getByRole("separator", { name: "Width of the names" });

@@ -281,7 +281,7 @@ def _local_service(value: Any, attributes: dict[str, Any]) -> str:
 def _add_remote(value: Any, attributes: dict[str, Any]) -> None:
     service, address, ipv6, port = _endpoint(value)
     name = service or address
-    if name and any(attributes.get(key) == name for key, _ in REMOTE_NAMES):
+    if name and _OPENTELEMETRY in attributes and any(attributes.get(key) == name for key, _ in REMOTE_NAMES):
         return  # an exporter made the endpoint from that attribute
     _add(
         attributes,

@@ -93,9 +93,7 @@ def decode(body: bytes) -> Decoded:
 
 def _new(reader: Reader, spans: Sequence[SpanRecord]) -> list[SpanRecord]:
     """Those that are not in the store; each once."""
-    seen = {
-        _identity(span) for trace in {span.trace_id for span in spans} for span in reader.trace(trace)
-    }
+    seen = {_identity(span) for trace in {span.trace_id for span in spans} for span in reader.trace(trace)}
     new = []
     for span in spans:
         identity = _identity(span)

@@ -390,7 +390,6 @@ def send_and_poll_with_kafka_python(address: str) -> Any:
     return [value, str(tenant), str(headers), type(record).__name__]
 
 
-KAFKA_SENT = "autotrace.kafka-python PRODUCER send orders"
 KAFKA_RECORD = """
     autotrace.kafka-python PRODUCER send orders
       autotrace.kafka-python CONSUMER process orders
@@ -440,6 +439,30 @@ def poll_with_confluent_kafka_in_asyncio(address: str) -> Any:
         message = await consumer.poll(60)
         await consumer.close()
         return message.value().decode()
+
+    return asyncio.run(work())
+
+
+def send_and_fetch_with_aiokafka(address: str) -> Any:
+    import asyncio
+
+    import aiokafka
+
+    async def work() -> Any:
+        headers = [("tenant", b"blue")]
+        made = aiokafka.AIOKafkaProducer._PRODUCER_CLIENT_ID_SEQUENCE
+        producer = aiokafka.AIOKafkaProducer(bootstrap_servers=address)
+        aiokafka.AIOKafkaProducer._PRODUCER_CLIENT_ID_SEQUENCE = made  # as it was: it counts them
+        async with producer:
+            sent = await producer.send_and_wait("orders", b"a", headers=headers)
+        async with aiokafka.AIOKafkaConsumer(bootstrap_servers=address) as consumer:
+            consumer.assign([sent.topic_partition])
+            consumer.seek(sent.topic_partition, sent.offset)
+            async for record in consumer:
+                value = record.value.decode()
+                break
+        tenant = [pair for pair in record.headers if pair[0] != "traceparent"]
+        return [value, str(tenant), str(headers), type(record).__name__]
 
     return asyncio.run(work())
 
@@ -515,6 +538,20 @@ SCENARIOS = {
     "confluent_kafka.aio._AIOConsumer": Scenario(
         poll_with_confluent_kafka_in_asyncio,
         CONFLUENT_RECORD,
+        before=START,
+        after=KAFKA_END,
+        server="kafka_address",
+    ),
+    "aiokafka.producer.producer": Scenario(
+        send_and_fetch_with_aiokafka,
+        KAFKA_RECORD.replace("kafka-python", "aiokafka"),
+        before=START,
+        after=KAFKA_END,
+        server="kafka_address",
+    ),
+    "aiokafka.consumer.consumer": Scenario(
+        send_and_fetch_with_aiokafka,
+        KAFKA_RECORD.replace("kafka-python", "aiokafka"),
         before=START,
         after=KAFKA_END,
         server="kafka_address",

@@ -20,7 +20,7 @@ const LONG = 600;
 const STACK = "exception.stacktrace";
 
 /** The address, when following it is harmless. Anything may stand in an attribute, `javascript:` too. */
-export function safeLink(value: Value): string | undefined {
+function safeLink(value: Value): string | undefined {
   if (typeof value !== "string" || !/^https?:\/\/[^\s]+$/i.test(value)) return undefined;
   try {
     const url = new URL(value);
@@ -67,7 +67,7 @@ function CopyButton({ text, what }: { text: string; what: string }) {
   );
 }
 
-export function AttributeTable({ attributes, searchable }: { attributes: Attributes; searchable?: boolean }) {
+function AttributeTable({ attributes, searchable }: { attributes: Attributes; searchable?: boolean }) {
   return (
     <dl class="attributes">
       {[...attributes]

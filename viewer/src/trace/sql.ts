@@ -41,7 +41,7 @@ const CLAUSES = new Set([
 const JOINS = new Set(["left", "right", "inner", "full", "cross", "natural", "join"]);
 const LIMIT = 20_000;
 
-export function tokenize(sql: string): Token[] {
+function tokenize(sql: string): Token[] {
   const tokens: Token[] = [];
   for (const [whole, comment, string, number, word, space] of sql.matchAll(PATTERN)) {
     const kind = comment

@@ -21,7 +21,7 @@ interface Line {
   longest: number;
 }
 
-export function summarize(trace: Trace, byOperation: boolean): Line[] {
+function summarize(trace: Trace, byOperation: boolean): Line[] {
   const lines = new Map<string, Line>();
   for (const span of trace.spans) {
     const service = serviceOf(trace, span);

@@ -24,7 +24,7 @@ export const parseOrder = (text: string): Order => ({
   descending: text.startsWith("-"),
 });
 
-export function sorted<Row>(rows: Row[], columns: Column<Row>[], order: Order): Row[] {
+function sorted<Row>(rows: Row[], columns: Column<Row>[], order: Order): Row[] {
   const column = columns.find((one) => one.id === order.column);
   if (!column) return rows;
   const sign = order.descending ? -1 : 1;
