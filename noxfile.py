@@ -68,7 +68,8 @@ def tests(session: nox.Session) -> None:
         session.install("--quiet", "--editable", ".[mysqlclient]")
     session.install("--quiet", "--no-deps", JAEGER_CLASSES, *([ARQ] if full else []))
     chosen = [] if full else ["-m", "not slow", "--ignore", "tests/libraries"]
-    session.run("python", "-m", "pytest", *chosen, *session.posargs)
+    # Half of the time is spent waiting for child processes. A file's tests stay together: they share servers.
+    session.run("python", "-m", "pytest", "-n", "2", "--dist", "loadfile", *chosen, *session.posargs)
 
 
 OLDEST_OF_ALL = [

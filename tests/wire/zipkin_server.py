@@ -8,6 +8,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -86,8 +87,12 @@ def _jar() -> Path:
         if shutil.which(program) is None and not (program == "mvn" and (CACHE / JAR).exists()):
             missing(f"{program} is not installed: no real Zipkin server")
     if not (CACHE / JAR).exists():
-        command = ["mvn", "-q", "dependency:copy", f"-Dartifact={ARTIFACT}", f"-DoutputDirectory={CACHE}"]
-        run = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-        if run.returncode != 0:
-            missing(f"Maven cannot fetch {ARTIFACT}: {run.stdout[-500:]}")
+        CACHE.mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=CACHE) as scratch:  # others may be at it
+            options = [f"-Dartifact={ARTIFACT}", f"-DoutputDirectory={scratch}"]
+            command = ["mvn", "-q", "dependency:copy", *options]
+            run = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+            if run.returncode != 0:
+                missing(f"Maven cannot fetch {ARTIFACT}: {run.stdout[-500:]}")
+            (Path(scratch) / JAR).replace(CACHE / JAR)
     return CACHE / JAR
