@@ -48,7 +48,8 @@ def environment(*python_path):
     }
     path = os.pathsep.join([*python_path, str(Path(CHILD).parent)])
     # eventlet's own DNS client imports trio where that is installed, which then fails on its sockets.
-    plain = {"PYTHONDONTWRITEBYTECODE": "1", "EVENTLET_NO_GREENDNS": "yes"}
+    # gRPC tells on stderr of connections that end, when it happens to notice.
+    plain = {"PYTHONDONTWRITEBYTECODE": "1", "EVENTLET_NO_GREENDNS": "yes", "GRPC_VERBOSITY": "NONE"}
     return {**kept, **plain, "PYTHONPATH": path, "OTEL_TRACES_EXPORTER": "none"}
 
 
