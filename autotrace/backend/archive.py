@@ -8,10 +8,10 @@ empty one.
 from __future__ import annotations
 
 import asyncio
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
+from autotrace.backend.per_thread import PerThread
 from autotrace.backend.search.finder import Finder
 from autotrace.backend.search.indexer import Indexer
 from autotrace.store import files
@@ -37,7 +37,7 @@ class Archive:
     def __init__(self, path: str) -> None:
         self.path = path
         self._threads = ThreadPoolExecutor(_THREADS, "autotrace-archive")
-        self._own = threading.local()
+        self._readers: PerThread[Reader] = PerThread()
         self._finder = Finder(path, path + _INDEX)
         self._indexer = Indexer(path, path + _INDEX)
 
@@ -60,15 +60,14 @@ class Archive:
     def call(self, function: Callable[[Reader], _T]) -> _T:
         """The same, from and in any other thread."""
         identity = files.identity(self.path)
-        opened: tuple[tuple[int, int] | None, Reader] | None = getattr(self._own, "opened", None)
-        if opened is None or opened[0] != identity:  # removed, moved aside, or there at last
-            if opened is not None:
-                del self._own.opened
-                opened[1].close()
-            opened = self._own.opened = (identity, Reader(_NOWHERE if identity is None else self.path))
-        return function(opened[1])
+        reader = self._readers.get(identity)
+        if reader is None:  # the first one, or the store was removed, moved aside, or is there at last
+            reader = self._readers.put(identity, Reader(_NOWHERE if identity is None else self.path))
+        return function(reader)
 
     def close(self) -> None:
         """Wait for what is under way; nothing can be read any more."""
         self._indexer.close()
         self._threads.shutdown()
+        self._readers.close()
+        self._finder.close()

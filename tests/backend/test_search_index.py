@@ -160,7 +160,7 @@ def store(tmp_path: Path, spans: list[SpanRecord]) -> Iterator[Store]:
     one = Store(tmp_path / "traces.db")
     one.write(spans)
     yield one
-    one.finder._close()
+    one.finder.close()
 
 
 def test_it_finds_what_a_scan_finds(store: Store) -> None:
@@ -236,7 +236,7 @@ def test_another_store_in_its_place_is_indexed_anew(store: Store, tmp_path: Path
 def test_a_damaged_index_is_made_anew(store: Store, content: bytes) -> None:
     store.build(2)
     store.agrees()
-    store.finder._close()
+    store.finder.close()
     for suffix in ("-wal", "-shm"):
         Path(store.index + suffix).unlink(missing_ok=True)
     Path(store.index).write_bytes(content)

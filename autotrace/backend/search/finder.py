@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-import threading
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from autotrace.backend.per_thread import PerThread
 from autotrace.backend.search import bits, words
 from autotrace.backend.search.side_file import SideFile
 from autotrace.store import files
@@ -33,7 +33,11 @@ class Finder:
     def __init__(self, path: str, index: str) -> None:
         self._path = path
         self._index = index
-        self._own = threading.local()
+        self._sides: PerThread[SideFile] = PerThread()
+
+    def close(self) -> None:
+        """Let go of the index; nobody is searching any more."""
+        self._sides.close()
 
     def find(self, reader: Reader, query: Query) -> list[int]:
         """Ids of the newest traces with a span that meets all of `query`, newest first."""
@@ -48,29 +52,20 @@ class Finder:
             if side is not None and (query.tags or _behind(connection, side) < _MAX_BEHIND):
                 return first(_found(connection, side, query), query.limit)
         except sqlite3.Error:  # the index was damaged, or thrown away under us: the store has it all
-            self._close()
+            self._sides.drop()
         return matching(connection, query)
 
     def _side(self) -> SideFile | None:
         """The index as it is now; None when there is none."""
         identity = (files.identity(self._path), files.identity(self._index))
-        opened: tuple[object, SideFile] | None = getattr(self._own, "opened", None)
-        if opened is None or opened[0] != identity:
-            self._close()
-            store, index = identity
-            if store is None or index is None:  # to make one is up to the indexer
-                return None
-            try:
-                opened = self._own.opened = (identity, SideFile(self._index, store))
-            except (sqlite3.Error, OSError):
-                return None
-        return opened[1]
-
-    def _close(self) -> None:
-        opened: tuple[object, SideFile] | None = getattr(self._own, "opened", None)
-        if opened is not None:
-            del self._own.opened
-            opened[1].close()
+        side = self._sides.get(identity)
+        store, index = identity
+        if side is not None or store is None or index is None:  # to make one is up to the indexer
+            return side
+        try:
+            return self._sides.put(identity, SideFile(self._index, store))
+        except (sqlite3.Error, OSError):
+            return None
 
 
 def _behind(connection: sqlite3.Connection, side: SideFile) -> int:
