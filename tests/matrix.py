@@ -215,7 +215,7 @@ MATRIX = {
     "pika": Oldest("1.0", "3.10", "", f"{_LIBRARIES}/test_pika.py"),
     "aiormq": Oldest("6.7.7", "3.11", "aio-pika>=9.0,<9.1"),
     "aio-pika": Oldest("9.0", "3.11", "", f"{_LIBRARIES}/test_aio_pika.py"),
-    "kafka-python": Oldest("2.0", "3.11", "", f"{_LIBRARIES}/test_kafka_python.py"),
+    "kafka-python": Oldest("2.0", "3.11"),
     "confluent-kafka": Oldest(
         "2.0.2",
         "3.9",
