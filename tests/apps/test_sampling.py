@@ -146,7 +146,7 @@ FORKING = """
 
 def test_a_forked_child_asks_for_itself(sandbox, arrivals):
     sandbox.write("forking.py", FORKING)
-    with backend(strategies(parent=1, child=1)) as jaeger:
+    with backend(strategies(parent=1), strategies(child=1)) as jaeger:
         done = sandbox.run(
             *("-W", "error", "forking.py"),
             **arrivals.environ,
