@@ -1,8 +1,9 @@
 """How many spans a second `autotrace ui` takes in, and what that costs: `make bench-ingest`.
 
 Senders in processes of their own post OTLP batches of 512 as fast as they are answered; each span has
-ten attributes, each trace eight spans, all ids are new. The time ends when the last span is in the
-store. Refusals (503) are retried after the second that the answer asks for.
+ten attributes, each trace eight spans, all ids are new, and spans are as old as they are when services
+send them. The time ends when the last span is in the store. Refusals (503) are retried after the second
+that the answer asks for.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from struct import Struct
+from typing import Any, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
@@ -34,21 +36,49 @@ OFF = (
 )
 
 
-def template(number: int) -> tuple[bytearray, list[int]]:
-    """An encoded batch, and where its spans' ids are: 16 bytes of the trace's, then two, then 8."""
+_time = Struct("<Q")
+
+
+class Template(NamedTuple):
+    """An encoded batch, to be given new ids and times."""
+
+    body: bytearray
+    ids: list[int]
+    """Where they are: 16 bytes of the trace's, then two, then 8."""
+    made: int
+    """When, in ns."""
+    times: list[tuple[int, int]]
+    """Starts and ends, and where they are."""
+
+    def renew(self) -> bytes:
+        """The batch as if it had been made now, of other traces."""
+        chance = os.urandom(24 * BATCH)
+        for index, place in enumerate(self.ids):
+            trace = index - index % SPANS_PER_TRACE
+            self.body[place : place + 16] = chance[trace * 16 : trace * 16 + 16]
+            self.body[place + 18 : place + 26] = chance[16 * BATCH + index * 8 : 16 * BATCH + index * 8 + 8]
+        age = time.time_ns() - self.made
+        for place, then in self.times:
+            _time.pack_into(self.body, place, then + age)
+        return bytes(self.body)
+
+
+def template(number: int) -> Template:
+    """Spans of the second before."""
     from spans import make_span
 
     from autotrace.export import otlp_protobuf
 
     chance = random.Random(number)
+    made = time.time_ns()
     spans = [
         make_span(
             trace_id=chance.getrandbits(127) | 1 << 127,
             span_id=chance.getrandbits(63) | 1 << 63,
             parent_id=0,
             name=f"GET /item/{chance.randrange(20)}",
-            start_time=time.time_ns(),
-            end_time=time.time_ns() + chance.randrange(10**8),
+            start_time=made - chance.randrange(10**8, 10**9),
+            end_time=made - chance.randrange(10**8),
             attributes={
                 "http.request.method": "GET",
                 "url.path": f"/item/{chance.randrange(10_000)}",
@@ -65,22 +95,21 @@ def template(number: int) -> tuple[bytearray, list[int]]:
         for _ in range(BATCH)
     ]
     body = bytearray(otlp_protobuf.encode(spans))
-    return body, [body.index(span.trace_id.to_bytes(16, "big")) for span in spans]
+    times = [
+        (body.index(_time.pack(when)), when) for span in spans for when in (span.start_time, span.end_time)
+    ]
+    return Template(body, [body.index(span.trace_id.to_bytes(16, "big")) for span in spans], made, times)
 
 
 def send(number: int, port: int, batches: int, results: Any) -> None:
     """Post `batches` batches; tell how many spans were taken, and how often we had to wait."""
-    body, places = template(number)
+    batch = template(number)
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     taken = refused = 0
     for _ in range(batches):
-        chance = os.urandom(24 * BATCH)
-        for index, place in enumerate(places):
-            trace = index - index % SPANS_PER_TRACE
-            body[place : place + 16] = chance[trace * 16 : trace * 16 + 16]
-            body[place + 18 : place + 26] = chance[16 * BATCH + index * 8 : 16 * BATCH + index * 8 + 8]
+        body = batch.renew()
         while True:
-            connection.request("POST", "/v1/traces", bytes(body), {"Content-Type": "application/x-protobuf"})
+            connection.request("POST", "/v1/traces", body, {"Content-Type": "application/x-protobuf"})
             response = connection.getresponse()
             answer = response.read()
             if response.status == 200 and not answer:
@@ -112,7 +141,7 @@ def stored(path: Path) -> tuple[int, int]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--spans", type=int, default=300_000)
+    parser.add_argument("--spans", type=int, default=5_000_000)
     parser.add_argument("--senders", type=int, default=2)
     parser.add_argument("--store-mb", type=int, default=256, help="retention: the oldest traces go first")
     options = parser.parse_args()

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING
 
 from autotrace import notices
 from autotrace.store.errors import BUSY, StoreError
+from autotrace.store.rows import prepared
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Final
 
     from autotrace.store.records import SpanRecord
+    from autotrace.store.rows import PreparedSpan
     from autotrace.store.writer import Writer
 
 _MANY: Final = 10_000
@@ -29,7 +31,6 @@ _BATCH: Final = 2000
 """Spans of a transaction, from which on larger ones are not cheaper."""
 _PATIENCE: Final = 2.0
 """Seconds to wait for other writers before we say so and try again."""
-_NOT_ENCODED: Final = "span could not be encoded"
 
 
 class Ingest:
@@ -38,7 +39,7 @@ class Ingest:
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
         self._changed = threading.Condition()
-        self._batches: deque[Sequence[SpanRecord]] = deque()
+        self._batches: deque[list[PreparedSpan]] = deque()
         self._waiting = 0
         self._closing = False
         self.received = 0
@@ -56,16 +57,19 @@ class Ingest:
     def submit(self, spans: Sequence[SpanRecord]) -> bool:
         """Take `spans` to be written; False, and nothing is taken, when too many are waiting.
 
-        They must not be changed any more. Never blocks for longer than it takes to append.
+        They are encoded here, so that the thread that writes, of which there is one, has less to do.
         """
+        rows = prepared(spans)
         with self._changed:
             if self._closing or self._waiting >= _MAX_WAITING:
                 return False
-            if spans:
-                self._batches.append(spans)
-                self._waiting += len(spans)
-                self.received += len(spans)
+            self.received += len(spans)
+            if rows:
+                self._batches.append(rows)
+                self._waiting += len(rows)
                 self._changed.notify()
+        if len(rows) < len(spans):
+            self._lose(len(spans) - len(rows), "span could not be encoded")
         return True
 
     def drop(self, spans: int) -> None:
@@ -88,9 +92,9 @@ class Ingest:
             self._write(batch)
         self._writer.close()
 
-    def _next(self) -> list[SpanRecord]:
+    def _next(self) -> list[PreparedSpan]:
         """The spans of the next transaction; empty when there will be none."""
-        batch: list[SpanRecord] = []
+        batch: list[PreparedSpan] = []
         with self._changed:
             while not self._batches and not self._closing:
                 self._changed.wait()
@@ -103,21 +107,19 @@ class Ingest:
             self._waiting -= len(batch)
         return batch
 
-    def _write(self, batch: list[SpanRecord]) -> None:
-        lost, reason = len(batch), ""
-        while not reason:
+    def _write(self, batch: list[PreparedSpan]) -> None:
+        while True:
             try:
-                lost = self._writer.write(batch, time.monotonic() + _PATIENCE)
-                reason = _NOT_ENCODED
+                self._writer.write_rows(batch, time.monotonic() + _PATIENCE)
             except StoreError as error:
                 if error.reason != BUSY or self._closing:
-                    reason = error.reason
-                else:
-                    notices.warn(
-                        "the store is busy: another process holds it; spans are waiting", "ingest busy"
-                    )
+                    return self._lose(len(batch), error.reason)
+                notices.warn("the store is busy: another process holds it; spans are waiting", "ingest busy")
             except Exception as error:  # a bug of ours costs this batch, and not all that come after
-                reason = repr(error)[:300]
-        if lost:
-            self.drop(lost)
-            notices.error(f"spans were lost: {reason}", f"ingest {reason}")
+                return self._lose(len(batch), repr(error)[:300])
+            else:
+                return None
+
+    def _lose(self, spans: int, reason: str) -> None:
+        self.drop(spans)
+        notices.error(f"spans were lost: {reason}", f"ingest {reason}")

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from time import time_ns
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.trace import SpanKind
@@ -202,7 +203,8 @@ class Database:
                 code = self._status_code(error)
                 if code:
                     span.set_attribute("db.response.status_code", code)
-            span.end()
+            span.end_time = time_ns()
+            span._on_end(span)  # noqa: SLF001 - `span.end()`, without its check for a second call
         except Exception as bug:
             absorbed(bug)
 

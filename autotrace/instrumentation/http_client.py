@@ -10,6 +10,7 @@ Spec: https://opentelemetry.io/docs/specs/semconv/http/http-spans/#http-client
 from __future__ import annotations
 
 from contextvars import ContextVar
+from time import time_ns
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.trace import SpanKind
@@ -289,4 +290,5 @@ class HttpClient:
             self._response_headers.capture(headers, attributes)
         if self._emit_old:
             semconv.add_old_http_client(attributes)
-        span.end()
+        span.end_time = time_ns()
+        span._on_end(span)  # noqa: SLF001 - `span.end()`, without its check for a second call

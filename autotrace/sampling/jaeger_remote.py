@@ -6,7 +6,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from autotrace import forks, notices
-from autotrace.sampling.entries import EntrySampler
+from autotrace.sampling.sampler import Sampler
 from autotrace.sampling.strategies import Probabilistic, Strategy, parse
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class JaegerArguments(NamedTuple):
     """Until the first answer."""
 
 
-class JaegerRemote(EntrySampler):
+class JaegerRemote(Sampler):
     """Does what the last answer said.
 
     Args:
@@ -42,6 +42,7 @@ class JaegerRemote(EntrySampler):
     """
 
     description = "JaegerRemoteSampler{}"
+    follows_local_parent = True
 
     def __init__(
         self, initial_rate: float, interval: float, ask: Callable[[JaegerRemote], None] | None
@@ -57,7 +58,7 @@ class JaegerRemote(EntrySampler):
     def _ask_at_once(self) -> None:
         self._due = 0.0
 
-    def decide_entry(
+    def decide(
         self,
         _parent_sampled: bool | None,
         trace_id: int,

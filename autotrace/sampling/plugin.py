@@ -29,7 +29,6 @@ class PluginSampler(Sampler):
     def decide(
         self,
         parent_sampled: bool | None,
-        _parent_is_remote: bool,
         trace_id: int,
         name: str,
         kind: SpanKind,

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from autotrace.sampling.entries import EntrySampler
-from autotrace.sampling.sampler import DROP, Decision
+from autotrace.sampling.sampler import DROP, Decision, Sampler
 from autotrace.sampling.token_bucket import TokenBucket
 
 
-class RateLimited(EntrySampler):
+class RateLimited(Sampler):
     """Keep as many traces as a token bucket allows, per process.
 
     Args:
         rate: Traces per second; 0.1 is one in ten seconds.
     """
+
+    follows_local_parent = True
 
     def __init__(self, rate: float) -> None:
         super().__init__()
@@ -24,6 +25,6 @@ class RateLimited(EntrySampler):
         )
         self.description = f"RateLimitingSampler{{{rate:g}}}"
 
-    def decide_entry(self, *_entry: object) -> Decision:
+    def decide(self, *_entry: object) -> Decision:
         """Keep while there are tokens."""
         return self._keep if self._bucket.grant() else DROP

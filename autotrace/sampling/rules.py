@@ -19,7 +19,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from autotrace import notices
-from autotrace.sampling.entries import EntrySampler
 from autotrace.sampling.patterns import matcher
 from autotrace.sampling.rate_limited import RateLimited
 from autotrace.sampling.sampler import DROP, PATH, REQUEST_METHOD, SAMPLE, Decision, Sampler
@@ -62,8 +61,10 @@ class Rule(NamedTuple):
         return True
 
 
-class Rules(EntrySampler):
+class Rules(Sampler):
     """The first rule that means an entry decides, else `fallback`."""
+
+    follows_local_parent = True
 
     def __init__(self, rules: Sequence[Rule], fallback: Sampler) -> None:
         super().__init__()
@@ -74,7 +75,7 @@ class Rules(EntrySampler):
         self.reads_attributes = not read <= {REQUEST_METHOD, PATH}
         self.description = f"Rules{{{len(self._rules)},fallback:{fallback.description}}}"
 
-    def decide_entry(
+    def decide(
         self,
         parent_sampled: bool | None,
         trace_id: int,
@@ -94,9 +95,7 @@ class Rules(EntrySampler):
                     return SAMPLE if parent_sampled else DROP
                 sampler = rule.sampler
                 break
-        return sampler.decide(
-            parent_sampled, parent_sampled is not None, trace_id, name, kind, attributes, links, context
-        )
+        return sampler.decide(parent_sampled, trace_id, name, kind, attributes, links, context)
 
 
 def parse(

@@ -59,7 +59,10 @@ class Sampler(ABC):
     """Whether any parent's decision is simply repeated, so that the tracer need not ask."""
 
     follows_local_parent = False
-    """Whether at least that of a parent in this process is."""
+    """Whether at least that of a parent in this process is, so that the sampler is asked of entries alone.
+
+    What is dropped takes its children with it then, and a trace has no holes.
+    """
 
     root: Sampler
     """Decides where no parent has: another one in a sampler that follows parents, else itself."""
@@ -74,7 +77,6 @@ class Sampler(ABC):
     def decide(
         self,
         parent_sampled: bool | None,
-        parent_is_remote: bool,
         trace_id: int,
         name: str,
         kind: SpanKind,

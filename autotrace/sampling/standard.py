@@ -62,9 +62,7 @@ class TraceIdRatio(Sampler):
         self._bound = bound_of(ratio)
         self.description = f"TraceIdRatioBased{{{ratio}}}"
 
-    def decide(
-        self, _parent_sampled: bool | None, _parent_is_remote: bool, trace_id: int, *_span: object
-    ) -> Decision:
+    def decide(self, _parent_sampled: bool | None, trace_id: int, *_span: object) -> Decision:
         """Keep when the trace id lies below the bound."""
         return SAMPLE if trace_id & LOW_64_BITS < self._bound else DROP
 
@@ -92,7 +90,6 @@ class ParentBased(Sampler):
     def decide(
         self,
         parent_sampled: bool | None,
-        parent_is_remote: bool,
         trace_id: int,
         name: str,
         kind: SpanKind,
@@ -102,7 +99,5 @@ class ParentBased(Sampler):
     ) -> Decision:
         """Repeat the parent's decision, or make the root's."""
         if parent_sampled is None:
-            return self.root.decide(
-                parent_sampled, parent_is_remote, trace_id, name, kind, attributes, links, context
-            )
+            return self.root.decide(parent_sampled, trace_id, name, kind, attributes, links, context)
         return SAMPLE if parent_sampled else DROP

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Sequence
     from typing import Final
 
 STEP_SPANS: Final = 1000
@@ -27,11 +28,14 @@ _SPARE_PAGES: Final = 1024
 
 # Eviction begins at the high mark and goes on to the low one. The rest is for the WAL and the
 # batch that is under way, so that the files together stay within what the operator allowed.
-_HIGH: Final = 15 / 16
-_LOW: Final = 14 / 16
+_WAL_SHARE: Final = 1 / 16
+_HIGH: Final = 1 - _WAL_SHARE
+_LOW: Final = 1 - 2 * _WAL_SHARE
 
-_OLDEST_TRACES: Final = "SELECT id FROM traces ORDER BY id LIMIT ?"
-_AGED_TRACES: Final = "SELECT id FROM (SELECT id, written FROM traces ORDER BY id LIMIT ?) WHERE written < ?"
+_OLDEST_TRACES: Final = "SELECT id, spans FROM traces ORDER BY id LIMIT ?"
+_AGED_TRACES: Final = (
+    "SELECT id, spans FROM (SELECT id, spans, written FROM traces ORDER BY id LIMIT ?) WHERE written < ?"
+)
 
 
 class Retention:
@@ -39,6 +43,7 @@ class Retention:
 
     def __init__(self, max_bytes: int, max_age: float) -> None:
         self.max_bytes = max_bytes
+        self.wal_bytes = int(max_bytes * _WAL_SHARE)
         self.max_age = max_age
         self._evicting = False
         self._ageing = False
@@ -76,23 +81,29 @@ class Retention:
 
     def _evict(self, connection: sqlite3.Connection, query: str, parameters: tuple[float, ...]) -> bool:
         """Delete the traces that `query` selects, within a step's quota; False when there were none."""
-        quota = STEP_SPANS
         with write_lock(connection):
-            doomed = [number for (number,) in connection.execute(query, parameters)]
-            for trace in doomed:
-                quota -= connection.execute(
-                    "DELETE FROM spans WHERE id IN (SELECT id FROM spans WHERE trace = ? LIMIT ?)",
-                    (trace, quota),
-                ).rowcount
-                if quota <= 0:
-                    # Perhaps in the middle of a trace. Now it counts as aged, so that whoever looks next goes
-                    # on with it, even when the store is small enough again.
-                    connection.execute("UPDATE traces SET written = 0 WHERE id = ?", (trace,))
-                    self._ageing = True
-                    break
-                connection.execute("DELETE FROM traces WHERE id = ?", (trace,))
-        self._collecting = self._collecting or bool(doomed)
-        return bool(doomed)
+            oldest = connection.execute(query, parameters).fetchall()
+            doomed = _within_quota(oldest)
+            marks = ", ".join("?" * len(doomed))
+            connection.execute(f"DELETE FROM spans WHERE trace IN ({marks})", doomed)  # noqa: S608
+            connection.execute(f"DELETE FROM traces WHERE id IN ({marks})", doomed)  # noqa: S608
+            if oldest and not doomed:
+                self._evict_part(connection, oldest[0][0])
+        self._collecting = self._collecting or bool(oldest)
+        return bool(oldest)
+
+    def _evict_part(self, connection: sqlite3.Connection, trace: int) -> None:
+        """Delete as much of one large trace as a step may."""
+        connection.execute(
+            "DELETE FROM spans WHERE id IN (SELECT id FROM spans WHERE trace = ? LIMIT ?)",
+            (trace, STEP_SPANS),
+        )
+        # Now it counts as aged, so that whoever looks next goes on with it, even when the store is small
+        # enough again; and what is left of it may be less than it says.
+        connection.execute(
+            "UPDATE traces SET written = 0, spans = max(spans - ?, 0) WHERE id = ?", (STEP_SPANS, trace)
+        )
+        self._ageing = True
 
     def _collect(self, connection: sqlite3.Connection) -> bool:
         """Drop names that no span uses any more; False when none was left."""
@@ -137,6 +148,17 @@ class write_lock:  # noqa: N801 - reads as what it is
             # After an exception, or when the commit failed. SQLite may have rolled back by itself: disk full.
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
+
+
+def _within_quota(traces: Sequence[tuple[int, int]]) -> list[int]:
+    """The first of these traces, as many as have no more spans than a step deletes."""
+    quota, ids = STEP_SPANS, []
+    for number, spans in traces:
+        quota -= spans
+        if quota < 0:
+            break
+        ids.append(number)
+    return ids
 
 
 def _usage(connection: sqlite3.Connection) -> tuple[int, int, int]:

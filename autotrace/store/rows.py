@@ -1,11 +1,12 @@
 """From span records to rows, inside one write transaction.
 
-What takes time and needs no lock, the JSON, is made beforehand (`prepare`).
+What takes time and needs no lock, the JSON, is made beforehand (`prepared`).
 """
 
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from autotrace.store.codec import encode_attributes, encode_events, encode_links, storable
@@ -42,8 +43,16 @@ class PreparedSpan(NamedTuple):
     """From `span_id` on, in the order of `_INSERT_SPAN`."""
 
 
-def prepare(span: SpanRecord) -> PreparedSpan:
-    """Encode one span; may raise whatever its values raise."""
+def prepared(spans: Sequence[SpanRecord]) -> list[PreparedSpan]:
+    """What `insert` takes; a span that cannot be encoded is left out."""
+    rows = []
+    for span in spans:
+        with suppress(Exception):  # one odd value must not cost the batch; the caller counts what is missing
+            rows.append(_prepared(span))
+    return rows
+
+
+def _prepared(span: SpanRecord) -> PreparedSpan:
     start, duration = _integer(span.start), span.duration
     if duration is not None:
         duration = _integer(duration)

@@ -17,7 +17,7 @@ from autotrace.store import files, forks
 from autotrace.store.connection import open_writer
 from autotrace.store.errors import BUSY, CORRUPT, StoreError, reason_of
 from autotrace.store.retention import Retention, write_lock
-from autotrace.store.rows import insert, prepare
+from autotrace.store.rows import insert, prepared
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -60,16 +60,20 @@ class Writer:
         Raises:
             StoreError: Nothing was written; it tells why.
         """
-        rows = _prepared(spans)
+        rows = prepared(spans)
         if rows:
-            try:
-                self._insert(rows, deadline)
-            except StoreError as error:
-                if error.reason != CORRUPT or not self._begin_anew(deadline):
-                    raise
-                self._insert(rows, deadline)
-            self._retain(min(deadline, time.monotonic() + _RETENTION_BUDGET))
+            self.write_rows(rows, deadline)
         return len(spans) - len(rows)
+
+    def write_rows(self, rows: Sequence[PreparedSpan], deadline: float) -> None:
+        """The same for what `prepared` has made, elsewhere."""
+        try:
+            self._insert(rows, deadline)
+        except StoreError as error:
+            if error.reason != CORRUPT or not self._begin_anew(deadline):
+                raise
+            self._insert(rows, deadline)
+        self._retain(min(deadline, time.monotonic() + _RETENTION_BUDGET))
 
     def close(self) -> None:
         """Close the connection; SQLite folds the WAL into the file when it was the last one."""
@@ -123,7 +127,7 @@ class Writer:
         if holder.connection is None:
             forks.check()
             self._opened = files.identity(self._path)  # noted first: should it be corrupt, it is this one
-            holder.connection = open_writer(self._path, deadline)
+            holder.connection = open_writer(self._path, deadline, self._retention.wal_bytes)
             self._opened = self._opened or files.identity(self._path)
         return holder.connection
 
@@ -138,11 +142,3 @@ class Writer:
         if aside is not None:
             notices.warn(f"the trace store was corrupt; it is kept as {aside}, and a new one is begun")
         return True
-
-
-def _prepared(spans: Sequence[SpanRecord]) -> list[PreparedSpan]:
-    rows = []
-    for span in spans:
-        with suppress(Exception):  # one odd value must not cost the batch; the caller counts what is missing
-            rows.append(prepare(span))
-    return rows

@@ -127,9 +127,7 @@ class Tracer(trace.Tracer):
             if decision is None:
                 if describe is not None and sampler.reads_attributes:
                     attributes, describe = describe(subject), None
-                decision = sampler.decide(
-                    sampled, type(parent) is RemoteSpan, trace_id, name, kind, attributes, links, context
-                )
+                decision = sampler.decide(sampled, trace_id, name, kind, attributes, links, context)
             if decision.trace_state is not None:
                 trace_state = decision.trace_state
             if not decision.recording:

@@ -14,7 +14,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from autotrace.backend.archive import Archive
-from autotrace.backend.query import jaeger, zipkin
+from autotrace.backend.query import jaeger, jaeger_v3, zipkin
 from autotrace.store.writer import Writer
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def query_server(directory: Path) -> Iterator[QueryServer]:
     """Serve from a thread until the end of the block."""
     path = str(directory / "traces.db")
     archive = Archive(path)
-    routes = [*zipkin.routes(archive), *jaeger.routes(archive), jaeger.unknown()]
+    routes = [*zipkin.routes(archive), *jaeger.routes(archive), *jaeger_v3.routes(archive), jaeger.unknown()]
     config = uvicorn.Config(
         Starlette(routes=routes), host="127.0.0.1", port=0, ws="none", lifespan="off", log_level="error"
     )

@@ -42,7 +42,7 @@ from autotrace.store.records import (
     STATUS_OK,
     STATUS_UNSET,
 )
-from autotrace.store.rows import prepare
+from autotrace.store.rows import prepared
 from autotrace.tracing.span import Event, Link
 
 lenient = hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=40)
@@ -245,8 +245,7 @@ def read(decode, body):
         spans = decode(body).spans
     except MalformedError:
         return
-    for span in spans:
-        prepare(span)
+    assert len(prepared(spans)) == len(spans)
 
 
 @pytest.mark.parametrize("name", DECODERS)

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import json
-import re
 import time
 from http import HTTPStatus
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from autotrace.backend.query.answers import QueryError
-from autotrace.store.quantities import HOUR, MICROSECOND, MILLISECOND, parse_duration
+from autotrace.backend.query.go_values import (
+    MAX_INT64,
+    parse_bool,
+    parse_duration,
+    parse_int,
+    parse_int32,
+    parse_trace_id,
+)
+from autotrace.store.quantities import HOUR, MICROSECOND, MILLISECOND
 from autotrace.store.search import Query
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Final
 
     from starlette.datastructures import QueryParams
@@ -20,16 +28,11 @@ if TYPE_CHECKING:
 MAX_TRACES: Final = 10_000
 """Of one answer."""
 
-_DEFAULT_LIMIT: Final = 100
+DEFAULT_LIMIT: Final = 100
 _LOOKBACK: Final = 48 * HOUR
 _DEPENDENCIES_LOOKBACK: Final = 24 * HOUR
-_INTEGER: Final = re.compile(r"[+-]?[0-9]+", re.ASCII)
-_NUMBER: Final = re.compile(r"[0-9]+\.?[0-9]*", re.ASCII)
-_TRUE: Final = frozenset({"1", "t", "T", "true", "TRUE", "True"})
-_FALSE: Final = frozenset({"0", "f", "F", "false", "FALSE", "False"})
-_TRACE_DIGITS: Final = 32
-_HEX: Final = frozenset("0123456789abcdefABCDEF")
-_MAX_INT64: Final = 2**63 - 1
+_T = TypeVar("_T")
+_D = TypeVar("_D")
 
 
 class TraceQuery(NamedTuple):
@@ -52,8 +55,9 @@ def trace_query(parameters: QueryParams) -> TraceQuery:
     service = parameters.get("service", "")
     start = _time(parameters, "start", now - _LOOKBACK)
     end = _time(parameters, "end", now)
-    limit = _integer(parameters, "limit", _DEFAULT_LIMIT, 2**31 - 1)
-    shortest, longest = _duration(parameters, "minDuration"), _duration(parameters, "maxDuration")
+    limit = _read(parameters, "limit", parse_int32, DEFAULT_LIMIT)
+    shortest = _read(parameters, "minDuration", parse_duration, 0)
+    longest = _read(parameters, "maxDuration", parse_duration, 0)
     trace_ids = tuple(
         dict.fromkeys(
             trace_id(text, "cannot parse traceID param: ") for text in parameters.getlist("traceID")
@@ -82,26 +86,22 @@ def trace_query(parameters: QueryParams) -> TraceQuery:
 
 def dependencies_range(parameters: QueryParams) -> tuple[int, int]:
     """From when to when, in nanoseconds."""
-    end = _integer(parameters, "endTs", time.time_ns() // MILLISECOND) * MILLISECOND
-    lookback = _integer(parameters, "lookback", _DEPENDENCIES_LOOKBACK // MILLISECOND) * MILLISECOND
+    end = _read(parameters, "endTs", parse_int, time.time_ns() // MILLISECOND) * MILLISECOND
+    lookback = _read(parameters, "lookback", parse_int, _DEPENDENCIES_LOOKBACK // MILLISECOND) * MILLISECOND
     return end - lookback, end
 
 
 def raw_wanted(parameters: QueryParams) -> bool:
     """Whether the trace is wanted as it was stored."""
-    text = parameters.get("raw", "")
-    if text and text not in _TRUE | _FALSE:
-        raise _unparsable("raw", f"strconv.ParseBool: parsing {_quoted(text)}: invalid syntax")
-    return text in _TRUE
+    return _read(parameters, "raw", parse_bool, default=False)
 
 
 def trace_id(text: str, what: str = "") -> int:
     """The number that 1 to 32 hex digits write; `what` goes before the reason."""
-    if len(text) > _TRACE_DIGITS:
-        raise QueryError(f"{what}TraceID cannot be longer than 32 hex characters: {text:.80}")
-    if not text or not _HEX.issuperset(text):
-        raise QueryError(f"{what}strconv.ParseUint: parsing {_quoted(text)}: invalid syntax")
-    return int(text, 16)
+    try:
+        return parse_trace_id(text)
+    except ValueError as error:
+        raise QueryError(f"{what}{error}") from None
 
 
 def not_found() -> QueryError:
@@ -110,33 +110,20 @@ def not_found() -> QueryError:
 
 
 def _time(parameters: QueryParams, name: str, default: int) -> int:
-    if not parameters.get(name):
+    microseconds = _read(parameters, name, parse_int, None)
+    if microseconds is None:
         return default
-    return max(-_MAX_INT64, min(_integer(parameters, name, 0) * MICROSECOND, _MAX_INT64))
+    return max(-MAX_INT64, min(microseconds * MICROSECOND, MAX_INT64))
 
 
-def _integer(parameters: QueryParams, name: str, default: int, maximum: int = _MAX_INT64) -> int:
+def _read(parameters: QueryParams, name: str, parse: Callable[[str], _T], default: _D) -> _T | _D:
     text = parameters.get(name, "")
     if not text:
         return default
-    if not _INTEGER.fullmatch(text):
-        raise _unparsable(name, f"strconv.ParseInt: parsing {_quoted(text)}: invalid syntax")
-    if len(text.lstrip("+-0")) > len(str(maximum)) or not -maximum - 1 <= int(text) <= maximum:
-        raise _unparsable(name, f"strconv.ParseInt: parsing {_quoted(text)}: value out of range")
-    return int(text)
-
-
-def _duration(parameters: QueryParams, name: str) -> int:
-    text = parameters.get(name, "")
-    if not text:
-        return 0
-    sign, unsigned = (text[0], text[1:]) if text[0] in "+-" else ("", text)
     try:
-        nanoseconds = parse_duration("" if "d" in unsigned else unsigned)  # days are ours, not Go's
-    except (ValueError, OverflowError):
-        what = "missing unit in" if _NUMBER.fullmatch(unsigned) else "invalid"
-        raise _unparsable(name, f"time: {what} duration {_quoted(text)}") from None
-    return 0 if sign == "-" else min(nanoseconds, _MAX_INT64)
+        return parse(text)
+    except ValueError as error:
+        raise QueryError(f"unable to parse param '{name}': {error}") from None
 
 
 def _tags(parameters: QueryParams) -> dict[str, str]:
@@ -157,11 +144,3 @@ def _tags(parameters: QueryParams) -> dict[str, str]:
             )
         tags.update(members)
     return tags
-
-
-def _unparsable(name: str, reason: str) -> QueryError:
-    return QueryError(f"unable to parse param '{name}': {reason}")
-
-
-def _quoted(text: str) -> str:
-    return json.dumps(text[:200], ensure_ascii=False)

@@ -41,11 +41,15 @@ class Intake:
         """
         if not await self._has_room():
             raise RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, _FULL)
-        decoded = await self._bodies.decoded(request, limit, decode)
-        if not self._ingest.submit(decoded.spans):
-            raise RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, _FULL)
-        self._report(decoded)
-        return decoded
+
+        def taken(body: bytes) -> Decoded:
+            decoded = decode(body)
+            if not self._ingest.submit(decoded.spans):
+                raise RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, _FULL)
+            self._report(decoded)
+            return decoded
+
+        return await self._bodies.decoded(request, limit, taken)
 
     def take_unanswered(self, decoded: Decoded) -> None:
         """Submit spans whose sender cannot be told to wait; from any thread."""

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from starlette.routing import Route
 
 from autotrace import __version__
-from autotrace.backend.viewer import figures, otlp_encoding
+from autotrace.backend import otlp_encoding
+from autotrace.backend.viewer import figures
 from autotrace.backend.viewer.answers import NotHereError, answer, encoded, guarded
 from autotrace.backend.viewer.document import document
 from autotrace.backend.viewer.imports import Imports

@@ -191,7 +191,7 @@ def mysql(work: Any, library: str) -> Scenario:
         autotrace.{library} CLIENT SELECT nowhere ERROR
         """,
         before=START,
-        after=("autotrace.tracing.span:Span.end",),
+        after=("autotrace.instrumentation.database:time_ns",),
         server="mariadb_url",
     )
 
@@ -299,7 +299,7 @@ SCENARIOS = {
         autotrace.sqlite3 CLIENT SELECT users
         """,
         before=("autotrace.instrumentation.sqlite3:namespace", *START),
-        after=("autotrace.tracing.span:Span.end",),
+        after=("autotrace.instrumentation.database:time_ns",),
     ),
     "psycopg2": Scenario(
         query_with_psycopg2,
@@ -311,7 +311,7 @@ SCENARIOS = {
         autotrace.psycopg2 CLIENT SELECT nowhere ERROR
         """,
         before=("autotrace.instrumentation.postgresql:database_of",),
-        after=("autotrace.tracing.span:Span.end",),
+        after=("autotrace.instrumentation.database:time_ns",),
         server="postgresql_url",
     ),
     "psycopg2.extras": Scenario(
@@ -323,7 +323,7 @@ SCENARIOS = {
         autotrace.psycopg2 CLIENT SELECT users
         """,
         before=START,
-        after=("autotrace.tracing.span:Span.end",),
+        after=("autotrace.instrumentation.database:time_ns",),
         server="postgresql_url",
     ),
     "psycopg": Scenario(
@@ -338,7 +338,7 @@ SCENARIOS = {
         autotrace.psycopg CLIENT SELECT users
         """,
         before=START,
-        after=("autotrace.tracing.span:Span.end",),
+        after=("autotrace.instrumentation.database:time_ns",),
         server="postgresql_url",
     ),
     "asyncpg": Scenario(
@@ -351,7 +351,7 @@ SCENARIOS = {
         autotrace.asyncpg CLIENT SELECT nowhere ERROR
         """,
         before=START,
-        after=("autotrace.tracing.span:Span.end",),
+        after=("autotrace.instrumentation.database:time_ns",),
         server="postgresql_url",
     ),
     "sqlalchemy.engine.default": Scenario(
@@ -363,7 +363,7 @@ SCENARIOS = {
         autotrace.sqlalchemy CLIENT SELECT nowhere ERROR
         """,
         before=START,
-        after=("autotrace.tracing.span:Span.end",),
+        after=("autotrace.instrumentation.database:time_ns",),
         server="postgresql_url",
     ),
     "aiosqlite.core": Scenario(
@@ -391,7 +391,7 @@ SCENARIOS = {
         autotrace.pyodbc CLIENT SELECT nowhere ERROR
         """,
         before=("autotrace.instrumentation.pyodbc:database_of",),
-        after=("autotrace.tracing.span:Span.end",),
+        after=("autotrace.instrumentation.database:time_ns",),
         server="postgresql_odbc",
     ),
     "oracledb": Scenario(connect_with_oracledb, "", before=START, after=START),

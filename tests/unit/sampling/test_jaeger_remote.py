@@ -31,7 +31,7 @@ def remote(initial=0.0, interval=1e6):
 
 def decide(sampler, name="GET", trace_id=LOW, path=None, method="GET"):
     attributes = {} if path is None else {"url.path": path, "http.request.method": method}
-    return sampler.decide(None, False, trace_id, name, SpanKind.SERVER, attributes, (), Context())
+    return sampler.decide(None, trace_id, name, SpanKind.SERVER, attributes, (), Context())
 
 
 def told(sampler, answer):

@@ -30,7 +30,7 @@ def keeps(
     found = {key.replace("__", "."): value for key, value in attributes.items()}
     if path:
         found |= {"url.path": path, "http.request.method": method}
-    return sampler.decide(parent, parent is not None, trace_id, name, kind, found, (), Context()).sampled
+    return sampler.decide(parent, trace_id, name, kind, found, (), Context()).sampled
 
 
 def test_the_example_of_the_guide(capsys):

@@ -30,7 +30,7 @@ def no_plugin(_name):
 
 
 def keeps(sampler, trace_id):
-    return sampler.decide(None, False, trace_id, "a", SpanKind.SERVER, {}, (), Context()).sampled
+    return sampler.decide(None, trace_id, "a", SpanKind.SERVER, {}, (), Context()).sampled
 
 
 # By trace id.
