@@ -10,10 +10,9 @@ Spec: https://asgi.readthedocs.io/en/latest/specs/www.html
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from autotrace.instrumentation.asgi_exchange import Connection, Exchange, Unrecorded, decoded
+from autotrace.instrumentation.asgi_exchange import EXCHANGE, Connection, Exchange, Unrecorded, decoded
 from autotrace.instrumentation.http import MAX_TEXT, apply_forwarded, split_host
 from autotrace.instrumentation.http_server import HttpServer
 from autotrace.instrumentation.semconv import (
@@ -31,7 +30,7 @@ from autotrace.instrumentation.semconv import (
 from autotrace.instrumentation.urls import MAX_LENGTH, redact_query
 from autotrace.patching.guard import absorbed
 from autotrace.patching.patcher import MARK
-from autotrace.tracing.context import Context, attach, current, detach, reset, suppressed
+from autotrace.tracing.context import Context, attach, current, reset, suppressed
 from autotrace.tracing.span import Span
 
 if TYPE_CHECKING:
@@ -43,9 +42,6 @@ if TYPE_CHECKING:
     from autotrace.patching.patcher import Patcher
 
     Application = Callable[[Scope, Receive, Send], Awaitable[Any]]
-
-EXCHANGE = "autotrace.exchange"
-"""The scope's key for the exchange in progress; gone when the application has returned."""
 
 _TRACED = frozenset({"http", "websocket"})
 _BY_FASTAPI = "fastapi.telemetry"
@@ -136,22 +132,18 @@ class Asgi:
         *more: Any,
     ) -> Any:
         """Call the application, once, and trace it where that is wanted; `more` is for the application."""
-        exchange = self._begin(scope, receive, send)
+        exchange = self.begin(scope, receive, send)
         if exchange is None:
             return await application(scope, receive, send, *more)
-        token = attach(exchange.context)
-        try:
+        with exchange:
             return await application(scope, exchange.receive, exchange.send, *more)
-        except BaseException as error:
-            exchange.fail(error)
-            raise
-        finally:
-            detach(token)
-            exchange.finish()
-            scope.pop(EXCHANGE, None)
 
-    def _begin(self, scope: Scope, receive: Receive, send: Send) -> Unrecorded | None:
-        """Begin a request; None when there is nothing to do here. Never raises."""
+    def begin(self, scope: Scope, receive: Receive, send: Send) -> Unrecorded | None:
+        """Begin a request, where `takes` says so; None when there is nothing to do here. Never raises.
+
+        Returns:
+            A context manager around the application.
+        """
         try:
             server = self.server
             context = current()
@@ -174,6 +166,7 @@ class Asgi:
             else:
                 exchange = Connection(server, span, context, receive, send)
             scope[EXCHANGE] = exchange
+            exchange.scope = scope
         except Exception as error:
             absorbed(error)
             return None
@@ -264,9 +257,12 @@ def patch_entry(module: ModuleType, path: str, patcher: Patcher, asgi: Asgi) -> 
 
     def observe(original: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
         async def entry(self: Any, scope: Scope, receive: Receive, send: Send, *more: Any) -> Any:
-            if asgi.takes(scope):
-                return await asgi.run(partial(original, self), scope, receive, send, *more)
-            return await original(self, scope, receive, send, *more)
+            # As `run`, which would be one coroutine more for each of the application's steps.
+            exchange = asgi.begin(scope, receive, send) if asgi.takes(scope) else None
+            if exchange is None:
+                return await original(self, scope, receive, send, *more)
+            with exchange:
+                return await original(self, scope, exchange.receive, exchange.send, *more)
 
         return entry
 

@@ -18,9 +18,11 @@ from autotrace.instrumentation.semconv import (
     WEBSOCKET_MESSAGES_SENT,
 )
 from autotrace.patching.guard import absorbed, guard
+from autotrace.tracing.context import attach, detach
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator
+    from types import TracebackType
 
     from autotrace.instrumentation.http_server import HttpServer
     from autotrace.tracing.context import Context
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
     Scope = dict[str, Any]
     Receive = Callable[[], Awaitable[Any]]
     Send = Callable[[Any], Awaitable[Any]]
+
+EXCHANGE = "autotrace.exchange"
+"""The scope's key for the exchange in progress; gone when the application has returned."""
 
 _SWITCHED = 101
 _FORBIDDEN = 403
@@ -40,9 +45,12 @@ _DISCONNECTS = frozenset({"ClientDisconnect", "ClientDisconnected", "WebSocketDi
 
 
 class Unrecorded:
-    """A request of which nothing is recorded: its context is current, no more."""
+    """A request of which nothing is recorded: its context is current in the `with` block, no more."""
 
-    __slots__ = ("context", "open", "prefix", "receive", "route", "send")
+    __slots__ = ("_token", "context", "open", "prefix", "receive", "route", "scope", "send")
+
+    scope: Scope
+    """Where it can be found during the block."""
 
     def __init__(self, context: Context, receive: Receive, send: Send) -> None:
         self.context = context
@@ -56,6 +64,18 @@ class Unrecorded:
         """Of the templates of the routers that the request has passed."""
         self.route: str | None = None
         """Told by the framework: the template of the route."""
+
+    def __enter__(self) -> None:
+        self._token = attach(self.context)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if error is not None:
+            self.fail(error)
+        detach(self._token)
+        self.finish()
+        self.scope.pop(EXCHANGE, None)
 
     def fail(self, error: BaseException) -> None:
         """An exception has left the application."""

@@ -36,10 +36,10 @@ def install_routing(module: ModuleType, patcher: Patcher) -> None:
     """Patch `fastapi.routing`."""
 
     def observe(original: Function) -> Function:
-        async def handle(self: Any, scope: Scope, receive: Receive, send: Send) -> Any:
+        def handle(self: Any, scope: Scope, receive: Receive, send: Send) -> Any:
             with guard:
                 tell_route(scope, _as_included(scope, self))
-            return await original(self, scope, receive, send)
+            return original(self, scope, receive, send)
 
         return handle
 
