@@ -14,7 +14,6 @@ from autotrace import __version__, notices
 from autotrace.backend import ports
 from autotrace.backend.archive import Archive
 from autotrace.backend.bodies import Bodies
-from autotrace.backend.decoding import jaeger_thrift
 from autotrace.backend.hosts import KnownHosts, is_loopback, names_of
 from autotrace.backend.ingest import Ingest
 from autotrace.backend.listeners import listen
@@ -28,6 +27,7 @@ from autotrace.backend.server import serve
 from autotrace.backend.strategies import Strategies
 from autotrace.backend.viewer import api as viewer
 from autotrace.backend.viewer import pages
+from autotrace.decoding import jaeger_thrift
 from autotrace.store.writer import Writer
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from starlette.requests import ClientDisconnect
 
-from autotrace.backend.decoding.decoded import MalformedError
+from autotrace.decoding.decoded import MalformedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

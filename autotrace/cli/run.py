@@ -26,9 +26,9 @@ _NOT_EXECUTABLE: Final = 126
 _MISUSED: Final = 2
 
 _SHEBANG_LENGTH: Final = 256
+"""Bytes of a script that Linux looks at."""
 _CLOSED_LAUNCHERS: Final = frozenset({"elasticapm-run"})
 """Commands that attach another tracer by a `sitecustomize` that runs no other."""
-"""Bytes of a script that Linux looks at."""
 
 
 class CommandError(Exception):
@@ -87,6 +87,8 @@ def _take_options(arguments: list[str], environ: dict[str, str]) -> list[str]:
         line = understood(arguments)
     except UsageError as error:
         raise _refusal(f"autotrace-run: {error}", _MISUSED) from None
+    if line.question:
+        _restore_signals()  # whoever reads the answer may go away before its end
     if line.question == "help":
         print(f"{USAGE}\n\nOptions, each also an environment variable:\n{described()}")
         sys.exit(0)

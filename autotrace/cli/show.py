@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import argparse
     from typing import Any, Final
 
-    from autotrace.cli.remote import Remote
+    from autotrace.analysis.remote import Remote
     from autotrace.store.reader import Reader
 
 _LAST: Final = "last"

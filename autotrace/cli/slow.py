@@ -8,10 +8,10 @@ import sys
 from typing import TYPE_CHECKING
 
 from autotrace.analysis.operations import Ranking, ranking, stored_traces, trace_of
-from autotrace.cli.arguments import add_last_to, positive, start_of
+from autotrace.cli.arguments import positive
+from autotrace.cli.filters import add_filters_to, query_of
 from autotrace.cli.source import REMOTE_TRACES, add_source_to, opened, say_empty
 from autotrace.store.quantities import count, format_duration, full_id, short_id
-from autotrace.store.search import Query
 from autotrace.store.style import Style, width_of
 from autotrace.store.text import cut, one_line
 
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from typing import Any, Final
 
     from autotrace.analysis.operations import Work
-    from autotrace.cli.remote import Remote
+    from autotrace.analysis.remote import Remote
     from autotrace.store.reader import Reader
+    from autotrace.store.search import Query
 
 _TIME: Final = 6
 """Columns of a duration without its space: `52.4ms`, `12h04m`."""
@@ -43,11 +44,10 @@ def add_to(commands: Any, common: argparse.ArgumentParser) -> None:
         parents=[common],
         help="list the operations in which the time goes",
         description="List operations by the time that their spans worked themselves, which is when no span "
-        "under them was at work. The trace named is that of the longest call.",
+        "under them was at work, in traces with a span that meets all conditions. The trace named is that "
+        "of the longest call.",
     )
-    parser.add_argument("--service", metavar="NAME", default="", help="only operations of this service")
-    parser.add_argument("--operation", metavar="NAME", default="", help="only spans of this exact name")
-    add_last_to(parser)
+    add_filters_to(parser)
     parser.add_argument(
         "--limit", type=positive, default=20, metavar="N", help="operations to list (default: 20)"
     )
@@ -63,12 +63,7 @@ def add_to(commands: Any, common: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """List."""
-    query = Query(
-        service=arguments.service,
-        operation=arguments.operation,
-        start=start_of(arguments),
-        limit=REMOTE_TRACES,
-    )
+    query = query_of(arguments, REMOTE_TRACES)
     with opened(arguments) as reader:
         found = Ranking([], 0, 0, complete=True) if reader is None else _ranked(reader, query)
         empty = reader is None or (not found.traces and reader.last() is None)

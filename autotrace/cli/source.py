@@ -1,26 +1,21 @@
-"""What the subcommands that read traces share: from the local store, or from a server."""
+"""Options that say where the traces are: in the local store, or at a server."""
 
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from autotrace import settings
-from autotrace.store.errors import StoreError, StoreMissingError
-from autotrace.store.files import database_in
+from autotrace.analysis import source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
     from typing import Final
 
-    from autotrace.cli.remote import Remote
-    from autotrace.store.reader import Reader
+    from autotrace.analysis.source import Source
 
-REMOTE_TRACES: Final = 500
-"""That figures about many traces are made of: a server sends them whole, all at once."""
+REMOTE_TRACES: Final = source.MAX_REMOTE_TRACES
+"""See there."""
 
 
 def add_source_to(parser: argparse.ArgumentParser) -> None:
@@ -43,25 +38,9 @@ def add_source_to(parser: argparse.ArgumentParser) -> None:
     )
 
 
-@contextmanager
-def opened(arguments: argparse.Namespace) -> Iterator[Reader | Remote | None]:
-    """A reader of the server or the store that the options say; None when there is no store yet."""
-    if arguments.source:
-        from autotrace.cli.remote import Remote  # noqa: PLC0415 - brings an HTTP client
-
-        yield Remote(arguments.source, dict(arguments.headers))
-        return
-    try:
-        from autotrace.store.reader import Reader  # noqa: PLC0415 - sqlite3, which may not have been built
-    except ImportError:
-        raise StoreError("no sqlite3 in this interpreter") from None
-    try:
-        reader = Reader(_database(arguments.home))
-    except StoreMissingError:
-        yield None
-        return
-    with reader:
-        yield reader
+def opened(arguments: argparse.Namespace) -> AbstractContextManager[Source | None]:
+    """The server or the store that the options say; None when there is no store yet."""
+    return source.opened(arguments.source, dict(arguments.headers), arguments.home)
 
 
 def say_empty(arguments: argparse.Namespace) -> None:
@@ -71,12 +50,8 @@ def say_empty(arguments: argparse.Namespace) -> None:
         return
     sys.stderr.write(
         "no traces yet: make some with `autotrace-run python app.py`, then look again"
-        f" (the store is {_database(arguments.home)})\n"
+        f" (the store is {source.database(arguments.home)})\n"
     )
-
-
-def _database(home: str) -> str:
-    return database_in(home or settings.parse(os.environ).home, os.environ)
 
 
 def _url(text: str) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
 from typing import TYPE_CHECKING
 
-from autotrace.cli.arguments import duration, positive
+from autotrace.cli.arguments import positive
+from autotrace.cli.filters import add_filters_to, query_of
 from autotrace.cli.source import add_source_to, opened, say_empty
 from autotrace.store.jaeger_json import envelope
 from autotrace.store.quantities import format_duration, format_time, full_id, short_id
@@ -35,14 +35,7 @@ def add_to(commands: Any, common: argparse.ArgumentParser) -> None:
         help="list the newest traces",
         description="List the newest traces in which one span meets all conditions.",
     )
-    parser.add_argument("--service", metavar="NAME", default="", help="of the span")
-    parser.add_argument("--operation", metavar="NAME", default="", help="the span's exact name")
-    parser.add_argument("--errors", action="store_true", help="only failed spans")
-    parser.add_argument("--min-duration", type=duration, default=0, metavar="TIME", help="such as 100ms")
-    parser.add_argument("--max-duration", type=duration, default=None, metavar="TIME", help="such as 1.5s")
-    parser.add_argument(
-        "--since", type=duration, default=None, metavar="TIME", help="started within, such as 1h"
-    )
+    add_filters_to(parser)
     parser.add_argument(
         "--limit", type=positive, default=20, metavar="N", help="traces to list (default: 20)"
     )
@@ -58,17 +51,7 @@ def add_to(commands: Any, common: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """List."""
-    from autotrace.store.search import Query  # noqa: PLC0415 - beside the reader
-
-    query = Query(
-        service=arguments.service,
-        operation=arguments.operation,
-        errors_only=arguments.errors,
-        min_duration=arguments.min_duration,
-        max_duration=arguments.max_duration,
-        start=0 if arguments.since is None else time.time_ns() - arguments.since,
-        limit=arguments.limit,
-    )
+    query = query_of(arguments, arguments.limit)
     with opened(arguments) as reader:
         found = reader.search(query) if reader is not None else []
         empty = reader is None or reader.last() is None

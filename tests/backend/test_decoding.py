@@ -16,14 +16,14 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.trace import SpanContext, StatusCode
 from spans import START, finished_spans, make_span
 
-from autotrace.backend.decoding import (
+from autotrace.decoding import (
     jaeger_thrift,
     otlp_json,
     otlp_protobuf,
     zipkin_json,
     zipkin_protobuf,
 )
-from autotrace.backend.decoding.decoded import MalformedError
+from autotrace.decoding.decoded import MalformedError
 from autotrace.export import otlp_json as write_otlp_json
 from autotrace.export import otlp_protobuf as write_otlp_protobuf
 from autotrace.export import thrift_binary, thrift_compact, zipkin

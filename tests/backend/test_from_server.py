@@ -15,7 +15,7 @@ import pytest
 from query_server import QueryServer, fetch, query_server
 from zipkin_server import ZipkinServer, zipkin_server
 
-from autotrace.backend.decoding import zipkin_json
+from autotrace.decoding import zipkin_json
 from autotrace.store.files import database_in
 
 if TYPE_CHECKING:

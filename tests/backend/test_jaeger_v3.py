@@ -11,8 +11,8 @@ import pytest
 from query_server import QueryServer, fetch, query_server
 from test_jaeger_query import CART, NOW, SPANS, TRACE
 
-from autotrace.backend.decoding import otlp_json
 from autotrace.backend.query.go_values import parse_time
+from autotrace.decoding import otlp_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,8 +13,6 @@ from urllib.parse import unquote
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from autotrace.backend.decoding import otlp_json
-from autotrace.backend.decoding.decoded import MalformedError
 from autotrace.backend.query.answers import QueryError, is_pretty, refusal, structured, success
 from autotrace.backend.query.jaeger_dependencies import dependencies
 from autotrace.backend.query.jaeger_parameters import (
@@ -25,6 +23,8 @@ from autotrace.backend.query.jaeger_parameters import (
     trace_query,
 )
 from autotrace.backend.query.jaeger_search import TOO_MANY_SPANS, found_traces, traces_of
+from autotrace.decoding import otlp_json
+from autotrace.decoding.decoded import MalformedError
 from autotrace.store import jaeger_json
 from autotrace.store.errors import StoreError
 from autotrace.store.jaeger_display import adjusted

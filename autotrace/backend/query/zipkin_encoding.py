@@ -12,7 +12,7 @@ import ipaddress
 import json
 from typing import TYPE_CHECKING, Any
 
-from autotrace.backend.zipkin_names import (
+from autotrace.decoding.zipkin_names import (
     LOCAL_ADDRESS,
     LOCAL_IPV6,
     LOCAL_PORT,

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from autotrace.backend.bodies import Bodies
-    from autotrace.backend.decoding.decoded import Decoded
     from autotrace.backend.ingest import Ingest
+    from autotrace.decoding.decoded import Decoded
 
 _PATIENCE: Final = 2.0
 """Seconds; a sender that is told to come back later loses more than that."""

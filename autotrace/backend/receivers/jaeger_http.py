@@ -12,7 +12,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from autotrace.backend.bodies import MIB, RefusedError
-from autotrace.backend.decoding import jaeger_thrift
+from autotrace.decoding import jaeger_thrift
 
 if TYPE_CHECKING:
     from typing import Final

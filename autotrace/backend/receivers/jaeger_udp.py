@@ -13,14 +13,14 @@ import time
 from typing import TYPE_CHECKING
 
 from autotrace import notices
-from autotrace.backend.decoding.decoded import MalformedError
+from autotrace.decoding.decoded import MalformedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Final
 
-    from autotrace.backend.decoding.decoded import Decoded
     from autotrace.backend.receivers.intake import Intake
+    from autotrace.decoding.decoded import Decoded
 
 _MAX_WAITING: Final = 1000
 """Datagrams, 64 MiB at most: as many as Jaeger's agent lets wait."""

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from autotrace.backend.bodies import MIB, RefusedError
-from autotrace.backend.decoding import otlp_json, otlp_protobuf
+from autotrace.decoding import otlp_json, otlp_protobuf
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from autotrace.backend.decoding.decoded import Decoded
     from autotrace.backend.receivers.intake import Intake
+    from autotrace.decoding.decoded import Decoded
 
 PATH: Final = "/v1/traces"
 

@@ -12,7 +12,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from autotrace.backend.bodies import MIB, RefusedError
-from autotrace.backend.decoding import zipkin_json, zipkin_protobuf
+from autotrace.decoding import zipkin_json, zipkin_protobuf
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from autotrace.backend.decoding.decoded import Decoded
     from autotrace.backend.receivers.intake import Intake
+    from autotrace.decoding.decoded import Decoded
 
 _MAX_BODY: Final = 10 * MIB
 """As the Zipkin server."""

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from autotrace.backend.bodies import MIB, Bodies, RefusedError
-from autotrace.backend.decoding import jaeger_json, otlp_json, zipkin_json
-from autotrace.backend.decoding.decoded import Decoded, MalformedError
-from autotrace.backend.decoding.json_text import parsed
 from autotrace.backend.viewer.answers import answer, encoded, refusal
 from autotrace.backend.viewer.parameters import MICROSECOND
+from autotrace.decoding import jaeger_json, otlp_json, zipkin_json
+from autotrace.decoding.decoded import Decoded, MalformedError
+from autotrace.decoding.json_text import parsed
 from autotrace.store.quantities import full_id
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import argparse
     from typing import Any
 
-    from autotrace.cli.remote import Remote
+    from autotrace.analysis.remote import Remote
     from autotrace.store.reader import Reader
 
 

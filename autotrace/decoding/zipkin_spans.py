@@ -11,9 +11,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from autotrace.backend.decoding.decoded import MAX_SPANS, TOO_MANY_SPANS, Decoded, MalformedError
-from autotrace.backend.decoding.json_text import integer, mapping, sequence, text
-from autotrace.backend.zipkin_names import (
+from autotrace.decoding.decoded import MAX_SPANS, TOO_MANY_SPANS, Decoded, MalformedError
+from autotrace.decoding.json_text import integer, mapping, sequence, text
+from autotrace.decoding.zipkin_names import (
     LOCAL_ADDRESS,
     LOCAL_IPV6,
     LOCAL_PORT,

@@ -13,7 +13,7 @@ import struct
 from struct import Struct
 from typing import TYPE_CHECKING, Any
 
-from autotrace.backend.decoding.decoded import MalformedError
+from autotrace.decoding.decoded import MalformedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,7 @@ import json
 from base64 import b64decode
 from typing import TYPE_CHECKING, Any
 
-from autotrace.backend.decoding.decoded import (
+from autotrace.decoding.decoded import (
     MAX_MEMBERS,
     MAX_SPANS,
     TOO_MANY_SPANS,
@@ -17,7 +17,7 @@ from autotrace.backend.decoding.decoded import (
     InvalidSpanError,
     MalformedError,
 )
-from autotrace.backend.decoding.json_text import integer, mapping, parsed, sequence, text
+from autotrace.decoding.json_text import integer, mapping, parsed, sequence, text
 from autotrace.store.records import (
     FLAG_DEBUG,
     FLAG_SAMPLED,

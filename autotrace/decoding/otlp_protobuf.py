@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from autotrace.backend.decoding.decoded import (
+from autotrace.decoding.decoded import (
     MAX_DEPTH,
     MAX_MEMBERS,
     MAX_SPANS,
@@ -23,7 +23,7 @@ from autotrace.backend.decoding.decoded import (
     valid_span_id,
     valid_trace_id,
 )
-from autotrace.backend.decoding.protobuf import double, fields, signed, text
+from autotrace.decoding.protobuf import double, fields, signed, text
 from autotrace.store.records import (
     KIND_NAMES,
     STATUS_ERROR,

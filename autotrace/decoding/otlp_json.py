@@ -8,7 +8,7 @@ from __future__ import annotations
 import binascii
 from typing import Any
 
-from autotrace.backend.decoding.decoded import (
+from autotrace.decoding.decoded import (
     MAX_DEPTH,
     MAX_MEMBERS,
     MAX_SPANS,
@@ -22,7 +22,7 @@ from autotrace.backend.decoding.decoded import (
     valid_span_id,
     valid_trace_id,
 )
-from autotrace.backend.decoding.json_text import integer, mapping, parsed, sequence, text
+from autotrace.decoding.json_text import integer, mapping, parsed, sequence, text
 from autotrace.store.records import (
     KIND_NAMES,
     STATUS_ERROR,

@@ -11,7 +11,7 @@ from __future__ import annotations
 from struct import Struct
 from typing import TYPE_CHECKING, Any
 
-from autotrace.backend.decoding.decoded import MAX_DEPTH, MalformedError
+from autotrace.decoding.decoded import MAX_DEPTH, MalformedError
 
 if TYPE_CHECKING:
     from typing import Final

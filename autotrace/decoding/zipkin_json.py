@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from autotrace.backend.decoding.decoded import Decoded, MalformedError
-from autotrace.backend.decoding.json_text import integer, mapping, parsed, sequence, text
-from autotrace.backend.decoding.zipkin_spans import decode_spans
+from autotrace.decoding.decoded import Decoded, MalformedError
+from autotrace.decoding.json_text import integer, mapping, parsed, sequence, text
+from autotrace.decoding.zipkin_spans import decode_spans
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

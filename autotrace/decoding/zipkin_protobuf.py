@@ -8,9 +8,9 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING, Any
 
-from autotrace.backend.decoding.decoded import MAX_SPANS, TOO_MANY_SPANS, Decoded, MalformedError
-from autotrace.backend.decoding.protobuf import fields, text
-from autotrace.backend.decoding.zipkin_spans import decode_spans
+from autotrace.decoding.decoded import MAX_SPANS, TOO_MANY_SPANS, Decoded, MalformedError
+from autotrace.decoding.protobuf import fields, text
+from autotrace.decoding.zipkin_spans import decode_spans
 
 if TYPE_CHECKING:
     from typing import Final

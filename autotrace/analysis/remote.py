@@ -9,8 +9,8 @@ import urllib.parse
 import urllib.request
 from typing import TYPE_CHECKING, Any
 
-from autotrace.backend.decoding import jaeger_json, zipkin_json
-from autotrace.backend.decoding.decoded import MalformedError
+from autotrace.decoding import jaeger_json, zipkin_json
+from autotrace.decoding.decoded import MalformedError
 from autotrace.store.errors import StoreError
 from autotrace.store.quantities import MILLISECOND, full_id
 from autotrace.store.reader import TraceSummary
@@ -133,10 +133,11 @@ class _Jaeger:
 
     def _asked(self, service: str, query: Query) -> list[tuple[str, Any]]:
         longest = query.max_duration
+        tags = {**dict(query.tags), **({"error": "true"} if query.errors_only else {})}
         return [
             ("service", service),
             ("operation", query.operation),
-            ("tags", '{"error":"true"}' if query.errors_only else ""),
+            ("tags", json.dumps(tags) if tags else ""),
             ("minDuration", f"{query.min_duration}ns" if query.min_duration else ""),
             ("maxDuration", "" if longest is None else f"{longest}ns"),
             ("start", query.start // 1000 or ""),
@@ -159,7 +160,10 @@ class _Zipkin:
         asked = [
             ("serviceName", query.service),
             ("spanName", query.operation),
-            ("annotationQuery", "error" if query.errors_only else ""),
+            (
+                "annotationQuery",
+                " and ".join(["error"] * query.errors_only + [f"{key}={value}" for key, value in query.tags]),
+            ),
             ("minDuration", shortest or ""),
             ("maxDuration", "" if query.max_duration is None else max(query.max_duration // 1000, 1)),
             *_range(query),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from autotrace.backend.decoding.decoded import MalformedError
+from autotrace.decoding.decoded import MalformedError
 
 if TYPE_CHECKING:
     from typing import Final

@@ -9,14 +9,14 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from autotrace.backend.decoding.decoded import (
+from autotrace.decoding.decoded import (
     MAX_SPANS,
     TOO_MANY_SPANS,
     Decoded,
     InvalidSpanError,
     MalformedError,
 )
-from autotrace.backend.decoding.thrift import BinaryReader, CompactReader
+from autotrace.decoding.thrift import BinaryReader, CompactReader
 from autotrace.store.records import (
     FLAG_DEBUG,
     FLAG_SAMPLED,
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Final
 
-    from autotrace.backend.decoding.thrift import Reader
+    from autotrace.decoding.thrift import Reader
 
 _EMIT: Final = b"emitBatch"
 
