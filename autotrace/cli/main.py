@@ -12,7 +12,7 @@ import sys
 from io import TextIOWrapper
 
 from autotrace import __version__, notices
-from autotrace.cli import payload, show, slow, traces, ui
+from autotrace.cli import diff, payload, show, slow, stats, tail, traces, ui
 from autotrace.cli.doctor import command as doctor
 from autotrace.cli.graph import command as graph
 from autotrace.store.errors import StoreError
@@ -65,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"autotrace {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for command in (traces, show, slow, graph, ui, payload, doctor):
+    for command in (traces, show, tail, slow, stats, graph, diff, ui, payload, doctor):
         command.add_to(commands, common)
     return parser
 

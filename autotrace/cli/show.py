@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     import argparse
     from typing import Any, Final
 
-    from autotrace.analysis.remote import Remote
-    from autotrace.store.reader import Reader
+    from autotrace.analysis.source import Source
+    from autotrace.store.records import SpanRecord
 
 _LAST: Final = "last"
-_NOT_FOUND: Final = 1
+NOT_FOUND: Final = 1
 _AMBIGUOUS: Final = 2
 _MAX_CANDIDATES: Final = 10
 
@@ -51,20 +51,10 @@ def add_to(commands: Any, common: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Show."""
-    with opened(arguments) as reader:
-        last = None if reader is None else reader.last()
-        if reader is None or last is None:
-            say_empty(arguments)
-            return _NOT_FOUND
-        wanted = arguments.trace
-        found = [last] if wanted == _LAST else reader.find(wanted, _MAX_CANDIDATES + 1)
-        if len(found) > 1:
-            _list_candidates(reader, wanted, found)
-            return _AMBIGUOUS
-        spans = reader.trace(found[0]) if found else []
-    if not spans:
-        sys.stderr.write(f"autotrace: no trace begins with {wanted!r}; `autotrace traces` lists them\n")
-        return _NOT_FOUND
+    with opened(arguments) as source:
+        spans = identified(source, arguments.trace, arguments)
+    if isinstance(spans, int):
+        return spans
     if arguments.json:
         json.dump(jaeger_json.envelope([jaeger_json.trace(spans)]), sys.stdout, indent=2)
         sys.stdout.write("\n")
@@ -75,11 +65,28 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _list_candidates(reader: Reader | Remote, wanted: str, found: list[int]) -> None:
+def identified(source: Source | None, wanted: str, arguments: argparse.Namespace) -> list[SpanRecord] | int:
+    """The spans of the trace that `wanted` means; where it means none, or several, says so: the exit code."""
+    last = None if source is None else source.last()
+    if source is None or last is None:
+        say_empty(arguments)
+        return NOT_FOUND
+    found = [last] if wanted == _LAST else source.find(wanted, _MAX_CANDIDATES + 1)
+    if len(found) > 1:
+        _list_candidates(source, wanted, found)
+        return _AMBIGUOUS
+    spans = source.trace(found[0]) if found else []
+    if not spans:
+        sys.stderr.write(f"autotrace: no trace begins with {wanted!r}; `autotrace traces` lists them\n")
+        return NOT_FOUND
+    return spans
+
+
+def _list_candidates(source: Source, wanted: str, found: list[int]) -> None:
     many = f"more than {_MAX_CANDIDATES}" if len(found) > _MAX_CANDIDATES else str(len(found))
     sys.stderr.write(f"autotrace: {many} traces begin with {wanted!r}:\n")
     for trace_id in found[:_MAX_CANDIDATES]:
-        summary = reader.summary(trace_id)
+        summary = source.summary(trace_id)
         if summary is not None:
             sys.stderr.write(
                 f"  {full_id(trace_id)}  {format_time(summary.start)}  {count(summary.spans, 'span')}"

@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
         found = reader.search(query) if reader is not None else []
         empty = reader is None or reader.last() is None
     if arguments.json:
-        json.dump(envelope([_as_json(summary) for summary in found]), sys.stdout, indent=2)
+        json.dump(envelope([as_json(summary) for summary in found]), sys.stdout, indent=2)
         sys.stdout.write("\n")
     elif empty:
         say_empty(arguments)
@@ -85,7 +85,8 @@ def table(found: Iterable[TraceSummary], width: int, style: Style) -> Iterator[s
         yield f"{style.bold(short_id(trace.trace_id))}  {numbers}{style.red(root) if trace.errors else root}"
 
 
-def _as_json(trace: TraceSummary) -> dict[str, Any]:
+def as_json(trace: TraceSummary) -> dict[str, Any]:
+    """The summary of a trace, times in microseconds."""
     return {
         "traceID": full_id(trace.trace_id),
         "startTime": trace.start // 1000,

@@ -133,6 +133,8 @@ def _needles(key: str, value: str) -> list[str]:
         needles.append(name + value)
     elif (number := _number(value)) is not None:
         needles += {name + value, name + repr(number)}
+        if not number:
+            needles.append(name + "-0.0")  # of which the text is that of 0
     if len(value) % 4 == 0 and _BASE64.fullmatch(value):
         needles.append(name + '{"$bytes":' + _quoted(value))
     return needles

@@ -156,7 +156,7 @@ def test_commands_of_autotrace_exist(capsys):
     tried = [words for words in all_commands("autotrace") if words and not placeholder(words)]
     assert len(tried) > 8
     for words in tried:
-        complete = ["show", "last"] if words == ["show"] else words
+        complete = {"show": ["show", "last"], "diff": ["diff", "aa", "last"]}.get(" ".join(words), words)
         assert _parser().parse_args(complete).run, capsys.readouterr().err
 
 

@@ -9,20 +9,17 @@ import time
 from typing import TYPE_CHECKING
 
 from autotrace.analysis.map_document import document
-from autotrace.analysis.service_map import Sample, around, newest_spans, service_map, spans_of
+from autotrace.analysis.queries import sampled
+from autotrace.analysis.service_map import Sample, around, service_map
 from autotrace.cli.arguments import add_last_to, start_of
-from autotrace.cli.graph import dot, text
-from autotrace.cli.source import REMOTE_TRACES, add_source_to, opened, say_empty
+from autotrace.cli.graph import dot, mermaid, text
+from autotrace.cli.source import add_source_to, opened, say_empty
 from autotrace.store.quantities import SECOND, count
-from autotrace.store.search import Query
 from autotrace.store.style import Style, width_of
 
 if TYPE_CHECKING:
     import argparse
     from typing import Any
-
-    from autotrace.analysis.remote import Remote
-    from autotrace.store.reader import Reader
 
 
 def add_to(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -44,6 +41,7 @@ def add_to(commands: Any, common: argparse.ArgumentParser) -> None:
         "edges: [{from, to, calls, errors, p50, p95}], seconds}, durations in microseconds",
     )
     form.add_argument("--dot", action="store_true", help="print Graphviz DOT, for `dot -Tsvg`")
+    form.add_argument("--mermaid", action="store_true", help="print Mermaid, for Markdown pages")
     add_source_to(parser)
     parser.set_defaults(run=run)
 
@@ -55,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
         sample = (
             Sample([], 0, 0, complete=True)
             if reader is None
-            else _sample(reader, arguments.service, start, end)
+            else sampled(reader, arguments.service, start, end)
         )
         empty = reader is None or (not sample.spans and reader.last() is None)
     if arguments.last is None:  # all that there is: the rates are those of its own time
@@ -70,6 +68,8 @@ def run(arguments: argparse.Namespace) -> int:
     seconds = max(1.0, (end - (start if sample.complete else sample.start)) / SECOND)
     if arguments.dot:
         lines = dot.digraph(drawn, seconds)
+    elif arguments.mermaid:
+        lines = mermaid.flowchart(drawn, seconds)
     elif empty:
         say_empty(arguments)
         return 0
@@ -85,13 +85,3 @@ def run(arguments: argparse.Namespace) -> int:
             f"looked at the newest {count(len(sample.spans), 'span')} only; `--last` narrows the time\n"
         )
     return 0
-
-
-def _sample(reader: Reader | Remote, service: str, start: int, end: int) -> Sample:
-    from autotrace.store.reader import Reader  # noqa: PLC0415 - sqlite3, which may not have been built
-
-    if isinstance(reader, Reader):
-        with reader.snapshot() as connection:
-            return newest_spans(connection, start, end)
-    traces = reader.traces(Query(service=service, start=start, end=end, limit=REMOTE_TRACES))
-    return spans_of([span for spans in traces for span in spans], complete=len(traces) < REMOTE_TRACES)
