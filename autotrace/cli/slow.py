@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from autotrace.analysis.operations import Ranking, ranking, stored_traces, trace_of
 from autotrace.cli.arguments import positive
 from autotrace.cli.filters import add_filters_to, query_of
+from autotrace.cli.progress import Progress
 from autotrace.cli.source import REMOTE_TRACES, add_source_to, opened, say_empty
 from autotrace.store.quantities import count, format_duration, full_id, short_id
 from autotrace.store.style import Style, width_of
@@ -127,12 +128,14 @@ def _short(nanoseconds: int) -> str:
 def _ranked(reader: Reader | Remote, query: Query) -> Ranking:
     from autotrace.store.reader import Reader  # noqa: PLC0415 - sqlite3, which may not have been built
 
-    if isinstance(reader, Reader):
-        with reader.snapshot() as connection:
-            return ranking(stored_traces(connection, query), query.service, query.operation)
-    traces = reader.traces(query)
-    found = ranking(map(trace_of, traces), query.service, query.operation)
-    return found._replace(complete=found.complete and len(traces) < query.limit)
+    with Progress("traces") as progress:
+        if isinstance(reader, Reader):
+            with reader.snapshot() as connection:
+                traces = progress.over(stored_traces(connection, query))
+                return ranking(traces, query.service, query.operation)
+        answer = reader.traces(query)
+        found = ranking(progress.over(map(trace_of, answer)), query.service, query.operation)
+    return found._replace(complete=found.complete and len(answer) < query.limit)
 
 
 def _as_json(found: Ranking, limit: int) -> dict[str, Any]:

@@ -130,6 +130,9 @@ class Arrivals:
             self._shown[each.trace_id] = None
         while len(self._shown) > _MAX_SHOWN:
             del self._shown[next(iter(self._shown))]
+        self._waiting = {  # without those that are gone
+            number: each for number, each in self._waiting.items() if now - each.since < 2 * _PATIENCE
+        }
         return sorted(ready, key=lambda each: each.start)
 
     def _found(self, source: Source) -> list[TraceSummary]:
