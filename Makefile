@@ -28,6 +28,10 @@ SOURCES := $(shell find autotrace sitecustomize -name "*.py")
 	.venv-demo/bin/python -m pip install --quiet . flask requests
 	touch $@
 
+.venv-demo/ui: .venv-demo/ready
+	.venv-demo/bin/python -m pip install --quiet '.[ui]'
+	touch $@
+
 .venv-bench/ready: pyproject.toml $(SOURCES)
 	$(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/python -m pip install --quiet --upgrade pip
@@ -37,6 +41,9 @@ SOURCES := $(shell find autotrace sitecustomize -name "*.py")
 
 demo: .venv-demo/ready ## Two small services, a few requests, and their traces in the terminal
 	.venv-demo/bin/python integration_apps/shop/demo.py
+
+demo-ui: .venv-demo/ui ## The same under load, with their traces in the browser, until Ctrl-C
+	.venv-demo/bin/python integration_apps/shop/demo_ui.py
 
 services: ## Install the databases that tests start, where this is Debian and we are root
 	sh tests/install_services.sh
@@ -96,4 +103,4 @@ sizes: $(VENV)/ready ## Measure how many bytes a span takes, in each format
 soak: .venv-bench/ready ## Measure what dead backends and kills cost: time, memory, spans
 	.venv-bench/bin/python -m bench.soak
 
-.PHONY: help demo services test test-quick matrix lint reference docs viewer viewer-check screenshots compat bench bench-ingest bench-search sizes soak
+.PHONY: help demo demo-ui services test test-quick matrix lint reference docs viewer viewer-check screenshots compat bench bench-ingest bench-search sizes soak

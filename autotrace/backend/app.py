@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from starlette.applications import Starlette
@@ -28,6 +29,7 @@ from autotrace.backend.strategies import Strategies
 from autotrace.backend.viewer import api as viewer
 from autotrace.backend.viewer import pages
 from autotrace.decoding import jaeger_thrift
+from autotrace.store.viewer_address import announced
 from autotrace.store.writer import Writer
 
 if TYPE_CHECKING:
@@ -65,8 +67,10 @@ def run(options: Options) -> int:
         return 1
     sys.setswitchinterval(_SWITCH_INTERVAL)
     ingest = Ingest(Writer(options.database, options.max_bytes, options.max_age))
+    viewer = next(each for each in listeners if each.port.key == ports.VIEWER)
     try:
-        asyncio.run(_serve(options, listeners, ingest))
+        with announced(options.database, viewer.url) if viewer.socket is not None else nullcontext():
+            asyncio.run(_serve(options, listeners, ingest))
     finally:
         ingest.close()
     if ingest.dropped:

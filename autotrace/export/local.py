@@ -9,6 +9,7 @@ from autotrace import notices
 from autotrace.export.records import Records
 from autotrace.store.errors import StoreError
 from autotrace.store.files import database_in
+from autotrace.store.viewer_address import address
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,8 +29,20 @@ def from_settings(settings: Settings) -> Exporter:
     """The exporter for the store under the home directory."""
     path = database_in(settings.home, os.environ)
     if "traces_exporter" not in settings.sources:
-        notices.info(f"no backend is configured: traces are kept in {path}, see them with `autotrace traces`")
+        kept = f"no backend is configured: traces are kept in {path}, see them with `autotrace traces`"
+        viewer = _shown_at(path, settings.service_name)
+        notices.info(f"{kept} or at {viewer}" if viewer else kept)
     return LocalExporter(path, settings.store_max_mb * _MIB, settings.store_max_age)
+
+
+def _shown_at(path: str, service: str) -> str:
+    """Where `autotrace ui` shows them, while it runs."""
+    url = address(path)
+    if not url or not service:
+        return url
+    from urllib.parse import quote  # noqa: PLC0415 - for this line alone
+
+    return f"{url}/?service={quote(service, safe='')}"
 
 
 class LocalExporter:

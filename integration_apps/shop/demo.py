@@ -18,6 +18,10 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 HERE = Path(__file__).resolve().parent
 BIN = Path(sys.executable).parent
@@ -55,6 +59,7 @@ def start(service: str, port: int, **environment: str) -> subprocess.Popen[bytes
             env={**ENVIRONMENT, "PORT": str(port), **environment},
             stdout=log,
             stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C is for the demo, which ends its services
         )
 
 
@@ -96,7 +101,9 @@ def show(*arguments: str) -> None:
     print(autotrace(*arguments), end="", flush=True)
 
 
-def main() -> None:
+@contextlib.contextmanager
+def shop() -> Iterator[str]:
+    """The two services on an empty store; the address of the storefront."""
     shutil.rmtree(HOME, ignore_errors=True)
     HOME.mkdir(parents=True)
     front, stock = free_port(), free_port()
@@ -106,16 +113,21 @@ def main() -> None:
     ]
     try:
         wait_for("the services start", lambda: listens(front) and listens(stock))
-        print()
-        for method, path, meaning in REQUESTS:
-            status = send(method, f"http://127.0.0.1:{front}{path}")
-            print(f"{method:4} {path:13} {status}  {meaning}", flush=True)
-        wait_for("the traces arrive", lambda: len(traces()) == len(REQUESTS))
+        yield f"http://127.0.0.1:{front}"
     finally:
         for service in services:
             service.terminate()
         for service in services:
             service.wait(10)
+
+
+def main() -> None:
+    with shop() as url:
+        print()
+        for method, path, meaning in REQUESTS:
+            status = send(method, url + path)
+            print(f"{method:4} {path:13} {status}  {meaning}", flush=True)
+        wait_for("the traces arrive", lambda: len(traces()) == len(REQUESTS))
     show("traces", "--service", "storefront")
     for trace in reversed(traces()):
         show("show", trace[:8])

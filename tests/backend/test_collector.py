@@ -103,6 +103,23 @@ def test_a_traced_program_sends_to_it(ui, format_, tmp_path):
     assert all(span.kind == 3 and span.duration for span in spans)
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_an_unconfigured_program_names_the_viewer_while_it_runs(tmp_path, number):
+    sandbox = Sandbox(tmp_path, AUTOTRACE_HOME=str(tmp_path / "home"), OTEL_SERVICE_NAME="my shop")
+    sandbox.write("app.py", PROGRAM)
+
+    def said():
+        (line,) = sandbox.run("app.py").said
+        return line.partition("see them with ")[2]
+
+    with user_interface(tmp_path / "home") as own:
+        assert (
+            said() == f"`autotrace traces` or at http://127.0.0.1:{own.port(ports.VIEWER)}/?service=my%20shop"
+        )
+        own.stop(number)
+    assert said() == "`autotrace traces`"
+
+
 def test_otlp_answers(ui):
     body = otlp_protobuf.encode(spans_of("answers"))
     status, headers, answer = ui.request(ports.OTLP, "POST", "/v1/traces", body, PROTOBUF)
