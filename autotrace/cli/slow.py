@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import os
-import sys
 from typing import TYPE_CHECKING
 
 from autotrace.analysis.operations import Ranking, ranking, stored_traces, trace_of
 from autotrace.cli.arguments import positive
 from autotrace.cli.filters import add_filters_to, query_of
+from autotrace.cli.listing import tell
 from autotrace.cli.progress import Progress
-from autotrace.cli.source import REMOTE_TRACES, add_source_to, opened, say_empty
+from autotrace.cli.source import REMOTE_TRACES, add_source_to, opened
 from autotrace.store.quantities import count, format_duration, full_id, short_id
-from autotrace.store.style import Style, width_of
 from autotrace.store.text import cut, one_line
 
 if TYPE_CHECKING:
@@ -25,6 +22,7 @@ if TYPE_CHECKING:
     from autotrace.analysis.remote import Remote
     from autotrace.store.reader import Reader
     from autotrace.store.search import Query
+    from autotrace.store.style import Style
 
 _TIME: Final = 6
 """Columns of a duration without its space: `52.4ms`, `12h04m`."""
@@ -68,20 +66,14 @@ def run(arguments: argparse.Namespace) -> int:
     with opened(arguments) as reader:
         found = Ranking([], 0, 0, complete=True) if reader is None else _ranked(reader, query)
         empty = reader is None or (not found.traces and reader.last() is None)
-    if arguments.json:
-        json.dump(_as_json(found, arguments.limit), sys.stdout, indent=2)
-        sys.stdout.write("\n")
-    elif empty:
-        say_empty(arguments)
-    elif not found.work:
-        sys.stderr.write("no trace matches\n")
-    else:
-        for line in table(found, arguments.limit, width_of(sys.stdout), Style.of(sys.stdout, os.environ)):
-            sys.stdout.write(line + "\n")
-        if not found.complete:
-            sys.stderr.write(
-                f"looked at the newest {count(found.traces, 'trace')} only; `--last` narrows the time\n"
-            )
+    tell(
+        arguments,
+        lambda: _as_json(found, arguments.limit),
+        lambda width, style: table(found, arguments.limit, width, style),
+        empty=empty,
+        found=bool(found.work),
+        newest="" if found.complete else count(found.traces, "trace"),
+    )
     return 0
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import sys
 from typing import TYPE_CHECKING
 
 from autotrace.analysis.operations import stored_traces, trace_of
@@ -12,10 +9,10 @@ from autotrace.analysis.statistics import Statistics, statistics
 from autotrace.cli.arguments import positive
 from autotrace.cli.filters import add_filters_to, query_of
 from autotrace.cli.graph.figures import rate, share
+from autotrace.cli.listing import tell
 from autotrace.cli.progress import Progress
-from autotrace.cli.source import REMOTE_TRACES, add_source_to, opened, say_empty
+from autotrace.cli.source import REMOTE_TRACES, add_source_to, opened
 from autotrace.store.quantities import SECOND, count, format_duration
-from autotrace.store.style import Style, width_of
 from autotrace.store.text import cut, one_line
 
 if TYPE_CHECKING:
@@ -26,6 +23,7 @@ if TYPE_CHECKING:
     from autotrace.analysis.source import Source
     from autotrace.analysis.statistics import Figures
     from autotrace.store.search import Query
+    from autotrace.store.style import Style
 
 _TIME: Final = 6
 """Columns of a duration without its space: `52.4ms`, `12h04m`."""
@@ -73,20 +71,14 @@ def run(arguments: argparse.Namespace) -> int:
             else _counted(source, query, by_service=arguments.by == "service")
         )
         empty = source is None or (not found.traces and source.last() is None)
-    if arguments.json:
-        json.dump(_as_json(found, arguments.limit), sys.stdout, indent=2)
-        sys.stdout.write("\n")
-    elif empty:
-        say_empty(arguments)
-    elif not found.figures:
-        sys.stderr.write("no trace matches\n")
-    else:
-        for line in table(found, arguments.limit, width_of(sys.stdout), Style.of(sys.stdout, os.environ)):
-            sys.stdout.write(line + "\n")
-        if not found.complete:
-            sys.stderr.write(
-                f"looked at the newest {count(found.traces, 'trace')} only; `--last` narrows the time\n"
-            )
+    tell(
+        arguments,
+        lambda: _as_json(found, arguments.limit),
+        lambda width, style: table(found, arguments.limit, width, style),
+        empty=empty,
+        found=bool(found.figures),
+        newest="" if found.complete else count(found.traces, "trace"),
+    )
     return 0
 
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import os
-import sys
 from typing import TYPE_CHECKING
 
 from autotrace.cli.arguments import positive
 from autotrace.cli.filters import add_filters_to, query_of
-from autotrace.cli.source import add_source_to, opened, say_empty
+from autotrace.cli.listing import tell
+from autotrace.cli.source import add_source_to, opened
 from autotrace.store.jaeger_json import envelope
 from autotrace.store.quantities import format_duration, format_time, full_id, short_id
-from autotrace.store.style import Style, width_of
 from autotrace.store.text import cut, one_line
 
 if TYPE_CHECKING:
@@ -21,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Any, Final
 
     from autotrace.store.reader import TraceSummary
+    from autotrace.store.style import Style
 
 _HEADINGS: Final = f"{'TRACE':<8}  {'STARTED':<19}  {'DURATION':>9}  {'SPANS':>6}  {'SERVICES':>8}  ROOT"
 _ROOT_AT: Final = len(_HEADINGS) - len("ROOT")
@@ -55,16 +53,13 @@ def run(arguments: argparse.Namespace) -> int:
     with opened(arguments) as reader:
         found = reader.search(query) if reader is not None else []
         empty = reader is None or reader.last() is None
-    if arguments.json:
-        json.dump(envelope([as_json(summary) for summary in found]), sys.stdout, indent=2)
-        sys.stdout.write("\n")
-    elif empty:
-        say_empty(arguments)
-    elif not found:
-        sys.stderr.write("no trace matches\n")
-    else:
-        for line in table(found, width_of(sys.stdout), Style.of(sys.stdout, os.environ)):
-            sys.stdout.write(line + "\n")
+    tell(
+        arguments,
+        lambda: envelope([as_json(summary) for summary in found]),
+        lambda width, style: table(found, width, style),
+        empty=empty,
+        found=bool(found),
+    )
     return 0
 
 
