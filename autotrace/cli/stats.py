@@ -71,10 +71,14 @@ def run(arguments: argparse.Namespace) -> int:
             else _counted(source, query, by_service=arguments.by == "service")
         )
         empty = source is None or (not found.traces and source.last() is None)
+    # As for `graph`: rates are those of the time asked for, or else of all that there is.
+    seconds = max(
+        1.0, (arguments.last if found.complete and arguments.last else found.end - found.start) / SECOND
+    )
     tell(
         arguments,
-        lambda: _as_json(found, arguments.limit),
-        lambda width, style: table(found, arguments.limit, width, style),
+        lambda: _as_json(found, arguments.limit, seconds),
+        lambda width, style: table(found, arguments.limit, seconds, width, style),
         empty=empty,
         found=bool(found.figures),
         newest="" if found.complete else count(found.traces, "trace"),
@@ -82,9 +86,8 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def table(found: Statistics, limit: int, width: int, style: Style) -> Iterator[str]:
+def table(found: Statistics, limit: int, seconds: float, width: int, style: Style) -> Iterator[str]:
     """The lines of the listing, at most `width` columns each where that is possible at all."""
-    seconds = _seconds(found)
     failed = sum(each.errors for each in found.figures)
     calls, traces = count(found.spans, "call"), count(found.traces, "trace")
     yield style.text(f"{calls}, {share(failed, found.spans)} failed, in {traces}")
@@ -114,10 +117,6 @@ def _short(nanoseconds: int) -> str:
     return f"{format_duration(nanoseconds).replace(' ', ''):>{_TIME}}"
 
 
-def _seconds(found: Statistics) -> float:
-    return max(1.0, (found.end - found.start) / SECOND)
-
-
 def _counted(source: Source, query: Query, *, by_service: bool) -> Statistics:
     from autotrace.store.reader import Reader  # noqa: PLC0415 - sqlite3, which may not have been built
 
@@ -132,7 +131,7 @@ def _counted(source: Source, query: Query, *, by_service: bool) -> Statistics:
     return found._replace(complete=found.complete and len(answer) < query.limit)
 
 
-def _as_json(found: Statistics, limit: int) -> dict[str, Any]:
+def _as_json(found: Statistics, limit: int, seconds: float) -> dict[str, Any]:
     durations = ("p50", "p90", "p95", "p99", "max")
     return {
         "data": [
@@ -141,6 +140,6 @@ def _as_json(found: Statistics, limit: int) -> dict[str, Any]:
         ],
         "traces": found.traces,
         "spans": found.spans,
-        "seconds": _seconds(found),
+        "seconds": seconds,
         "complete": found.complete,
     }

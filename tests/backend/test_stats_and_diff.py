@@ -25,11 +25,11 @@ def test_figures_of_operations(home: Path) -> None:
         "10 calls, 10% failed, in 2 traces",
         "",
         "  CALLS     RATE ERRORS     P50    P90    P95    P99    MAX  OPERATION",
-        "      2    1.5/s     0%  90.0ms  290ms  290ms  290ms  290ms  shop  POST",
-        "      2    1.5/s     0%   100ms  300ms  300ms  300ms  300ms  shop  POST /orders",
-        "      2    1.5/s     0%  1.00ms 1.00ms 1.00ms 1.00ms 1.00ms  shop  send mails",
-        "      2    1.5/s    50%  88.0ms  288ms  288ms  288ms  288ms  stock  POST /take",
-        "      2    1.5/s     0%  20.0ms 20.0ms 20.0ms 20.0ms 20.0ms  stock  SELECT items",
+        "      2    2.0/h     0%  90.0ms  290ms  290ms  290ms  290ms  shop  POST",
+        "      2    2.0/h     0%   100ms  300ms  300ms  300ms  300ms  shop  POST /orders",
+        "      2    2.0/h     0%  1.00ms 1.00ms 1.00ms 1.00ms 1.00ms  shop  send mails",
+        "      2    2.0/h    50%  88.0ms  288ms  288ms  288ms  288ms  stock  POST /take",
+        "      2    2.0/h     0%  20.0ms 20.0ms 20.0ms 20.0ms 20.0ms  stock  SELECT items",
     ]
     by_service = printed("stats", "--home", str(home), "--last", "1h", "--by", "service")
     assert [line.split()[0] + " " + line.split()[-1] for line in by_service[2:]] == [

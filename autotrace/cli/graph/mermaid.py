@@ -51,6 +51,6 @@ def _quoted(text: str) -> str:
     """As Mermaid takes any text: what could be markup is written by its number."""
     plain = "".join(
         character if character.isalnum() or character in " .,:/-_" else f"#{ord(character)};"
-        for character in one_line(text)
+        for character in one_line(text) or "?"
     )
     return f'"{plain}"'
