@@ -103,16 +103,12 @@ def fill(database: Path, count: int) -> None:
 
 def post(port: int) -> None:
     """Send `RATE` spans a second until the end."""
-    body, places = template(1)
+    batch = template(1)
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     begin = time.monotonic()
     for number in range(10**9):
-        chance = os.urandom(24 * BATCH)
-        for index, place in enumerate(places):
-            trace = index - index % 8
-            body[place : place + 16] = chance[trace * 16 : trace * 16 + 16]
-            body[place + 18 : place + 26] = chance[16 * BATCH + index * 8 : 16 * BATCH + index * 8 + 8]
-        connection.request("POST", "/v1/traces", bytes(body), {"Content-Type": "application/x-protobuf"})
+        body = batch.renew()
+        connection.request("POST", "/v1/traces", body, {"Content-Type": "application/x-protobuf"})
         connection.getresponse().read()
         time.sleep(max(0.0, begin + (number + 1) * BATCH / RATE - time.monotonic()))
 
