@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 import json
 import math
@@ -108,6 +109,20 @@ NAMES = [
 # What we write otherwise than `opentelemetry-exporter-zipkin-json`, on purpose: how its span becomes ours.
 
 
+def _as_text(value):
+    """Theirs makes strings of an array's elements, and takes bytes for an array of integers."""
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    if isinstance(value, tuple):
+        return json.dumps(value, separators=(",", ":"))
+    return value
+
+
+class Reference(JsonV2Encoder):
+    def _extract_tags_from_dict(self, tags_dict):
+        return super()._extract_tags_from_dict({key: _as_text(value) for key, value in tags_dict.items()})
+
+
 def _no_debug(theirs, span):
     """`debug` asks a B3 system to record against its sampling; sampled is not debug."""
     del theirs["debug"]
@@ -138,7 +153,7 @@ def _at_least_a_microsecond(theirs, span):
 def _own_attributes_before_the_resource(theirs, span):
     """Theirs lets the resource win."""
     for key in span.attributes.keys() & span.resource.attributes.keys():
-        value = span.attributes[key]
+        value = _as_text(span.attributes[key])
         theirs["tags"][key] = str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -146,22 +161,6 @@ def _no_error_that_is_false(theirs, span):
     """To Zipkin the mere presence of this tag is a failure."""
     if span.attributes.get("error") is False and span.status_code is not StatusCode.ERROR:
         theirs["tags"].pop("error")
-
-
-def _arrays_keep_their_types(theirs, span):
-    """Theirs makes strings of the elements; we write the JSON that the value is."""
-    for key, value in span.attributes.items():
-        if isinstance(value, tuple):
-            theirs["tags"][key] = json.dumps(value, separators=(",", ":"))
-
-
-def _bytes_are_base64(theirs, span):
-    """Theirs takes bytes for a sequence of integers."""
-    import base64
-
-    for key, value in span.attributes.items():
-        if isinstance(value, bytes):
-            theirs["tags"][key] = base64.b64encode(value).decode()
 
 
 def _annotations_as_the_collector_writes_them(theirs, span):
@@ -199,17 +198,14 @@ MEANT = (
     _at_least_a_microsecond,
     _own_attributes_before_the_resource,
     _no_error_that_is_false,
-    _arrays_keep_their_types,
-    _bytes_are_base64,
     _annotations_as_the_collector_writes_them,
     _links_are_tags,
 )
-"""Every difference; the docstring is the reason."""
+"""Every other difference; the docstring is the reason."""
 
 
 def reference(span):
-    encoder = JsonV2Encoder()
-    (theirs,) = json.loads(encoder.serialize([span], NodeEndpoint()))
+    (theirs,) = json.loads(Reference(max_tag_value_length=0).serialize([span], NodeEndpoint()))
     theirs["localEndpoint"] = {
         "serviceName": span.resource.attributes["service.name"]
     }  # NodeEndpoint guesses
