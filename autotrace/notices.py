@@ -75,10 +75,12 @@ def _say(level: int, message: str, topic: str | None) -> None:
 
 def _may_speak(topic: str) -> bool:
     now = monotonic()
-    last = _spoken.get(topic)
-    if last is not None and now - last < REPEAT_AFTER:
-        return False
     if len(_spoken) >= _MAX_TOPICS:
         _spoken.clear()
+    last = _spoken.setdefault(topic, now)  # of several threads one is the first
+    if last is now:
+        return True
+    if now - last < REPEAT_AFTER:
+        return False
     _spoken[topic] = now
     return True

@@ -1,4 +1,4 @@
-"""The one door through which the backend reads the store.
+"""The one door through which the backend reads the store, and takes from it.
 
 Reading happens in a few threads, each with a connection of its own, so that a slow question holds up
 neither the receivers nor the other questions. While there is no store, the answers are those of an
@@ -12,10 +12,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
 from autotrace.backend.per_thread import PerThread
+from autotrace.backend.search import side_file
 from autotrace.backend.search.finder import Finder
 from autotrace.backend.search.indexer import Indexer
-from autotrace.store import files
-from autotrace.store.reader import Reader
+from autotrace.store import files, removal
+from autotrace.store.reader import Reader, extent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,10 +37,11 @@ class Archive:
 
     def __init__(self, path: str) -> None:
         self.path = path
+        self._index = path + _INDEX
         self._threads = ThreadPoolExecutor(_THREADS, "autotrace-archive")
         self._readers: PerThread[Reader] = PerThread()
-        self._finder = Finder(path, path + _INDEX)
-        self._indexer = Indexer(path, path + _INDEX)
+        self._finder = Finder(path, self._index)
+        self._indexer = Indexer(path, self._index)
 
     async def read(self, function: Callable[[Reader], _T]) -> _T:
         """What `function` makes of a reader, which is its own until it returns.
@@ -57,6 +59,23 @@ class Archive:
         """The same, for a function that is reading."""
         return self._finder.find(reader, query)
 
+    async def remove(self, trace_id: int | None) -> int:
+        """Delete a trace, or all that are here; how many those were.
+
+        Raises:
+            StoreError: The store cannot be written.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._remove, trace_id)
+
+    def _remove(self, trace_id: int | None) -> int:
+        if files.identity(self.path) is None:
+            return 0
+        newest = self.call(_newest)
+        removed = removal.remove(self.path, trace_id)
+        if self.call(_newest) < newest:  # later spans get the ids that the index knows others by
+            side_file.remove(self._index)
+        return removed
+
     def call(self, function: Callable[[Reader], _T]) -> _T:
         """The same, from and in any other thread."""
         identity = files.identity(self.path)
@@ -71,3 +90,8 @@ class Archive:
         self._threads.shutdown()
         self._readers.close()
         self._finder.close()
+
+
+def _newest(reader: Reader) -> int:
+    with reader.snapshot() as connection:
+        return extent(connection)[1]

@@ -12,6 +12,7 @@ from autotrace.cli.arguments import positive
 from autotrace.cli.filters import add_filters_to, query_of
 from autotrace.cli.source import add_source_to, opened, say_empty
 from autotrace.cli.traces import as_json, table
+from autotrace.store.arrivals import Mark
 from autotrace.store.errors import StoreError
 from autotrace.store.quantities import SECOND, count
 from autotrace.store.style import Style, width_of
@@ -106,8 +107,8 @@ class Arrivals:
     def __init__(self, query: Query, *, past: bool) -> None:
         self._query = query
         self._past = past
-        self._mark: int | None = None
-        """The newest span of the local store that was looked at."""
+        self._mark = Mark()
+        """In the local store."""
         self._waiting: dict[int, _Waiting] = {}
         self._shown: dict[int, None] = {}
         self.looked = False
@@ -117,9 +118,9 @@ class Arrivals:
         """Traces that have settled since the last look, oldest first."""
         first, self.looked = not self.looked, True
         if source is None:
-            self._mark = 0
+            self._mark = Mark()
             return []
-        found = self._found(source)
+        found = self._found(source, first)
         if first and not self._past:
             for each in found:
                 self._shown[each.trace_id] = None
@@ -135,7 +136,7 @@ class Arrivals:
         }
         return sorted(ready, key=lambda each: each.start)
 
-    def _found(self, source: Source) -> list[TraceSummary]:
+    def _found(self, source: Source, first_look: bool) -> list[TraceSummary]:
         from autotrace.store.reader import Reader, trace_ids  # noqa: PLC0415 - sqlite3, perhaps not built
         from autotrace.store.search import Scan, first  # noqa: PLC0415
 
@@ -145,13 +146,10 @@ class Arrivals:
             _say_if_many(found)
             return found
         with source.snapshot() as connection:
-            (newest,) = connection.execute("SELECT ifnull(max(id), 0) FROM spans").fetchone()
-            if self._mark is None:
-                self._mark = 0 if self._past else newest
-            elif newest < self._mark:  # the store was emptied, or is another one
-                self._mark = 0
-            numbers = first(Scan(connection, self._query).above(self._mark), _MAX_NEW)
-            self._mark = newest
+            seen, newest = self._mark.advance(connection)
+            if first_look and not self._past:
+                seen = newest
+            numbers = first(Scan(connection, self._query).above(seen), _MAX_NEW)
             _say_if_many(numbers)
             candidates = {**self._waiting, **dict.fromkeys(trace_ids(connection, numbers))}
             summaries = [source.summary(trace_id) for trace_id in candidates]

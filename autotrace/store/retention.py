@@ -9,16 +9,13 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from autotrace.store.removal import remove_some, remove_unused_names, write_lock
+
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Sequence
     from typing import Final
 
-STEP_SPANS: Final = 1000
-"""Spans that one step deletes at most: 11 ms on a laptop."""
-
 _STEP_PAGES: Final = 256
-_STEP_INTERNED: Final = 200
 _OLDEST: Final = 200
 """How many of the oldest traces are looked at for their age: one that goes on for days hides no other."""
 _AGE_CHECK_EVERY: Final = 30.0
@@ -61,7 +58,7 @@ class Retention:
         elif self._too_old():
             self._ageing = self._evict(connection, _AGED_TRACES, (_OLDEST, time.time() - self.max_age))
         elif self._collecting:
-            self._collecting = self._collect(connection)
+            self._collecting = remove_unused_names(connection)
         else:
             return self._shrink(connection)
         return True
@@ -83,39 +80,10 @@ class Retention:
         """Delete the traces that `query` selects, within a step's quota; False when there were none."""
         with write_lock(connection):
             oldest = connection.execute(query, parameters).fetchall()
-            doomed = _within_quota(oldest)
-            marks = ", ".join("?" * len(doomed))
-            connection.execute(f"DELETE FROM spans WHERE trace IN ({marks})", doomed)  # noqa: S608
-            connection.execute(f"DELETE FROM traces WHERE id IN ({marks})", doomed)  # noqa: S608
-            if oldest and not doomed:
-                self._evict_part(connection, oldest[0][0])
+            if oldest and not remove_some(connection, oldest):
+                self._ageing = True  # a part of it went, and it counts as aged now
         self._collecting = self._collecting or bool(oldest)
         return bool(oldest)
-
-    def _evict_part(self, connection: sqlite3.Connection, trace: int) -> None:
-        """Delete as much of one large trace as a step may."""
-        connection.execute(
-            "DELETE FROM spans WHERE id IN (SELECT id FROM spans WHERE trace = ? LIMIT ?)",
-            (trace, STEP_SPANS),
-        )
-        # Now it counts as aged, so that whoever looks next goes on with it, even when the store is small
-        # enough again; and what is left of it may be less than it says.
-        connection.execute(
-            "UPDATE traces SET written = 0, spans = max(spans - ?, 0) WHERE id = ?", (STEP_SPANS, trace)
-        )
-        self._ageing = True
-
-    def _collect(self, connection: sqlite3.Connection) -> bool:
-        """Drop names that no span uses any more; False when none was left."""
-        with write_lock(connection):
-            (oldest,) = connection.execute("SELECT ifnull(min(id), 9e18) FROM spans").fetchone()
-            found = 0
-            for table in ("operations", "resources", "scopes", "services"):
-                found += connection.execute(
-                    f"DELETE FROM {table} WHERE id IN (SELECT id FROM {table} WHERE newest < ? LIMIT ?)",  # noqa: S608
-                    (oldest, _STEP_INTERNED),
-                ).rowcount
-        return found > 0
 
     def _shrink(self, connection: sqlite3.Connection) -> bool:
         """Give free pages back when they are many, or when the file is larger than allowed."""
@@ -124,41 +92,6 @@ class Retention:
             connection.execute(f"PRAGMA incremental_vacuum({_STEP_PAGES})").fetchall()
             return _usage(connection)[0] < pages
         return False
-
-
-class write_lock:  # noqa: N801 - reads as what it is
-    """A write transaction: committed at the end, rolled back when an exception leaves it.
-
-    `BEGIN IMMEDIATE`: a transaction that reads first and writes later could fail for no fault of its own.
-    """
-
-    __slots__ = ("_connection",)
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-
-    def __enter__(self) -> None:
-        self._connection.execute("BEGIN IMMEDIATE")
-
-    def __exit__(self, kind: type[BaseException] | None, *details: object) -> None:
-        try:
-            if kind is None:
-                self._connection.execute("COMMIT")
-        finally:
-            # After an exception, or when the commit failed. SQLite may have rolled back by itself: disk full.
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-
-
-def _within_quota(traces: Sequence[tuple[int, int]]) -> list[int]:
-    """The first of these traces, as many as have no more spans than a step deletes."""
-    quota, ids = STEP_SPANS, []
-    for number, spans in traces:
-        quota -= spans
-        if quota < 0:
-            break
-        ids.append(number)
-    return ids
 
 
 def _usage(connection: sqlite3.Connection) -> tuple[int, int, int]:

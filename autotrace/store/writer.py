@@ -16,7 +16,8 @@ from autotrace import notices
 from autotrace.store import files, forks
 from autotrace.store.connection import open_writer
 from autotrace.store.errors import BUSY, CORRUPT, StoreError, reason_of
-from autotrace.store.retention import Retention, write_lock
+from autotrace.store.removal import write_lock
+from autotrace.store.retention import Retention
 from autotrace.store.rows import insert, prepared
 
 if TYPE_CHECKING:

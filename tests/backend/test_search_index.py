@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import time
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from viewer_server import MS, START, span, write
 
+from autotrace.backend.archive import Archive
 from autotrace.backend.search import bits, indexer
 from autotrace.backend.search.finder import Finder
 from autotrace.backend.search.indexer import Indexer
@@ -218,6 +220,22 @@ def test_a_store_that_was_emptied_is_indexed_anew(store: Store) -> None:
     store.write(random_spans(bits.CHUNK, seed=4))
     store.agrees()
     store.build(1)
+    store.agrees()
+
+
+def test_ids_that_are_given_anew_after_a_deletion(store: Store) -> None:
+    """The newest spans are deleted through the archive, and others get their ids."""
+    last = random_spans(bits.CHUNK, seed=6)
+    store.write([each._replace(trace_id=1) for each in last])
+    store.build(3)
+    archive = Archive(store.path)
+    try:
+        assert asyncio.run(archive.remove(1)) == 1
+    finally:
+        archive.close()
+    store.write(random_spans(bits.CHUNK, seed=7))
+    store.agrees()
+    store.build(2)
     store.agrees()
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import threading
+import urllib.error
 import urllib.parse
 import urllib.request
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,10 +17,10 @@ from viewer_server import CLIENT, MS, START, span, viewer_server
 from autotrace.store import jaeger_json
 from autotrace.store.reader import Reader
 from autotrace.store.records import EventRecord, LinkRecord
+from autotrace.store.removal import STEP_SPANS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from viewer_server import ViewerServer
 
@@ -335,6 +338,77 @@ def test_import_of_something_else_is_refused(shop: ViewerServer, content: bytes)
 def test_another_site_cannot_import(shop: ViewerServer) -> None:
     status, _ = post(f"{shop.url}/api/viewer/import", b"[]", Origin="http://evil.example")
     assert status == 403
+
+
+def delete(server: ViewerServer, path: str, **headers: str) -> tuple[int, Any]:
+    request = urllib.request.Request(f"{server.url}/api/viewer{path}", headers=headers, method="DELETE")
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.load(error)
+
+
+def listed(server: ViewerServer) -> list[str]:
+    return sorted(trace["id"].lstrip("0") for trace in server.found("/traces")["traces"])
+
+
+def test_delete_one(tmp_path: Path) -> None:
+    with viewer_server(tmp_path) as server:
+        server.store(span(1, 1, 0, 0, 1), span(2, 1, 0, 0, 1), span(3, 1, 0, 0, 1, "other"))
+        assert delete(server, "/traces/2") == (200, {"removed": 1})
+        assert listed(server) == ["1", "3"]
+        assert delete(server, "/traces/2")[0] == 404
+        assert delete(server, "/traces/no")[0] == 400
+        server.store(span(2, 2, 0, 0, 1))  # goes on, and is a new one
+        assert len(server.found("/traces/2")["spans"]) == 1
+
+
+def test_delete_all(tmp_path: Path) -> None:
+    """Also a trace that is too large for one step; the names go with the spans."""
+    with viewer_server(tmp_path) as server:
+        assert delete(server, "/traces") == (200, {"removed": 0})
+        assert not Path(server.path).exists()
+        server.store(*(span(1, number, 0, 0, 1) for number in range(1, 2 * STEP_SPANS)))
+        server.store(*(span(trace, 1, 0, 0, 1, f"service {trace}") for trace in range(2, 500)))
+        assert delete(server, "/traces") == (200, {"removed": 499})
+        assert listed(server) == []
+        assert server.found("/services") == {"services": []}
+        assert server.found("/status")["store"]["spans"] == 0
+        server.store(span(7, 1, 0, 0, 1))
+        assert listed(server) == ["7"]
+
+
+def test_delete_while_programs_write(tmp_path: Path) -> None:
+    """Nothing of theirs is refused, and what comes later stays."""
+    with viewer_server(tmp_path) as server:
+        server.store(*(span(trace, 1, 0, 0, 1) for trace in range(1, 5000)))
+        writers = [
+            threading.Thread(
+                target=lambda first=first: [server.store(span(first + n, 1, 0, 0, 1)) for n in range(50)]
+            )
+            for first in (10_000, 20_000)
+        ]
+        for writer in writers:
+            writer.start()
+        status, answer = delete(server, "/traces")
+        for writer in writers:
+            writer.join()
+        assert status == 200
+        assert server.found("/status")["store"]["traces"] == 4999 + 100 - answer["removed"]
+
+
+def test_another_site_cannot_delete(shop: ViewerServer) -> None:
+    for path in ("/traces", "/traces/abc"):
+        assert delete(shop, path, Origin="http://evil.example")[0] == 403
+    assert shop.get("/traces/abc")[0] == 200
+
+
+def test_delete_of_a_store_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "traces.db").write_bytes(b"not a database" * 1000)
+    with viewer_server(tmp_path) as server:
+        assert delete(server, "/traces") == (503, {"error": "store is corrupt"})
 
 
 def test_live(shop: ViewerServer, tmp_path: Path) -> None:

@@ -190,6 +190,10 @@ export const api = {
     json<Latency>(`${BASE}/latency${query(params)}`, { signal }),
   status: (signal: AbortSignal) => json<Status>(`${BASE}/status`, { signal }),
   live: (params: URLSearchParams) => new EventSource(`${BASE}/live${query(params)}`),
+  remove: (id?: string) =>
+    json<{ removed: number }>(`${BASE}/traces${id ? `/${encodeURIComponent(id)}` : ""}`, {
+      method: "DELETE",
+    }),
   importFile: (file: Blob) =>
     json<{ traces: string[]; spans: number }>(`${BASE}/import`, {
       method: "POST",

@@ -163,6 +163,17 @@ await withBrowser(async (browser) => {
     );
     assert.equal(status, 200);
     await page.locator(`[data-trace="${late}"]`).waitFor();
+
+    // One is deleted, then the rest: after a question each, and and the map knows.
+    await page.locator(`[data-trace="${late}"] a`).first().click();
+    await page.getByRole("button", { name: "Delete", exact: true }).click();
+    await page.keyboard.press("Escape");
+    await page.getByRole("button", { name: "Delete this trace" }).waitFor({ state: "hidden" });
+    await page.getByRole("button", { name: "Delete", exact: true }).click();
+    await page.getByRole("button", { name: "Delete this trace" }).click();
+    await page.getByText("1 trace deleted").waitFor();
+    await rows(page).first().waitFor();
+    await until(async () => (await page.locator(`[data-trace="${late}"]`).count()) === 0, "its end");
   });
 
   await withPage(browser, { viewport: SIZES.phone, colorScheme: "dark", hasTouch: true }, async (page) => {
@@ -173,5 +184,15 @@ await withBrowser(async (browser) => {
     await page.getByLabel("Errors only").check();
     await until(async () => (await page.locator(".result:not(.failed)").count()) === 0, "only failed traces");
     await noSidewaysScroll(page);
+  });
+
+  await withPage(browser, {}, async (page) => {
+    await page.goto(`${BASE}/?live=true`);
+    await rows(page).first().waitFor();
+    await page.getByRole("button", { name: "Delete all" }).click();
+    await page.keyboard.press("Enter");
+    await page.getByRole("heading", { name: "No traces yet" }).waitFor();
+    await page.goto(`${BASE}/map`);
+    await page.locator(".message").waitFor();
   });
 });

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from starlette.responses import Response
 
@@ -40,6 +41,18 @@ def answer(body: bytes, media_type: str = "application/json") -> Response:
 def refusal(reason: str, status: HTTPStatus) -> Response:
     """All is not well; `reason` is for a person."""
     return Response(encoded({"error": reason}), status, _HEADERS, "application/json")
+
+
+def from_the_viewer(handler: Handler) -> Handler:
+    """Refuse another site: it can make a browser ask us for a change, but not hide that it was it."""
+
+    async def handle(request: Request) -> Response:
+        origin = request.headers.get("origin")
+        if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
+            return refusal("only the viewer itself may change what is stored", HTTPStatus.FORBIDDEN)
+        return await handler(request)
+
+    return handle
 
 
 def guarded(handler: Handler) -> Handler:

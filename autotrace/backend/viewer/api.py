@@ -11,7 +11,7 @@ from starlette.routing import Route
 from autotrace import __version__
 from autotrace.backend import otlp_encoding
 from autotrace.backend.viewer import figures
-from autotrace.backend.viewer.answers import NotHereError, answer, encoded, guarded
+from autotrace.backend.viewer.answers import NotHereError, answer, encoded, from_the_viewer, guarded
 from autotrace.backend.viewer.document import document
 from autotrace.backend.viewer.imports import Imports
 from autotrace.backend.viewer.linked import linked_from
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from autotrace.store.records import SpanRecord
 
 _PREFIX: Final = "/api/viewer"
+_GONE: Final = "there is no such trace: it may have been removed to make room"
 _TEXT_WIDTH: Final = 120
 """Columns of a trace as text."""
 _NEWEST: Final = 50
@@ -64,8 +65,28 @@ def routes(
     }
     return [
         *(Route(_PREFIX + path, guarded(handler)) for path, handler in handlers.items()),
-        Route(_PREFIX + "/import", guarded(Imports(archive, submit).take), methods=["POST"]),
+        *(
+            Route(_PREFIX + path, guarded(from_the_viewer(handler)), methods=[method])
+            for (method, path), handler in _changes(archive, submit).items()
+        ),
     ]
+
+
+def _changes(
+    archive: Archive, submit: Callable[[Sequence[SpanRecord]], bool]
+) -> dict[tuple[str, str], Handler]:
+    async def remove(request: Request) -> Response:
+        wanted = trace_id(request.path_params) if request.path_params else None
+        removed = await archive.remove(wanted)
+        if wanted is not None and not removed:
+            raise NotHereError(_GONE)
+        return answer(encoded({"removed": removed}))
+
+    return {
+        ("POST", "/import"): Imports(archive, submit).take,
+        ("DELETE", "/traces"): remove,
+        ("DELETE", "/traces/{id}"): remove,
+    }
 
 
 def _names(archive: Archive) -> dict[str, Handler]:
@@ -203,5 +224,5 @@ def _services(reader: Reader) -> list[dict[str, Any]]:
 def _spans(reader: Reader, wanted: int) -> list[SpanRecord]:
     spans = reader.trace(wanted)
     if not spans:
-        raise NotHereError("there is no such trace: it may have been removed to make room")
+        raise NotHereError(_GONE)
     return spans

@@ -14,6 +14,7 @@ from starlette.responses import StreamingResponse
 
 from autotrace.backend.viewer.answers import encoded, refusal
 from autotrace.backend.viewer.parameters import query
+from autotrace.store.arrivals import Mark
 from autotrace.store.errors import StoreError
 from autotrace.store.reader import trace_ids
 from autotrace.store.search import Scan
@@ -88,25 +89,23 @@ class _Tail:
     def __init__(self, summaries: Summaries, wanted: Query) -> None:
         self._summaries = summaries
         self._wanted = wanted
-        self._seen = 0
+        self._mark = Mark()
         self._told: dict[int, None] = {}
 
     def begin(self, reader: Reader) -> None:
         """From what is here already on."""
         with reader.snapshot() as connection:
-            (self._seen,) = connection.execute("SELECT ifnull(max(id), 0) FROM spans").fetchone()
+            self._mark.advance(connection)
 
     def step(self, reader: Reader) -> list[dict[str, Any]]:
         """Summaries of traces with a new span that matches, and of those told before that changed."""
         with reader.snapshot() as connection:
-            (newest,) = connection.execute("SELECT ifnull(max(id), 0) FROM spans").fetchone()
-            if newest == self._seen:
+            seen, newest = self._mark.advance(connection)
+            if newest == seen:
                 return []
-            if newest < self._seen:  # emptied: ids begin anew
-                self._seen = 0
+            if not seen:  # emptied: the rows of traces begin anew, too
                 self._told.clear()
-            above = max(self._seen, newest - _MAX_NEW)
-            self._seen = newest
+            above = max(seen, newest - _MAX_NEW)
             traces = dict.fromkeys(Scan(connection, self._wanted).above(above))
             if self._told:
                 changed = connection.execute("SELECT DISTINCT trace FROM spans WHERE id > ?", (above,))

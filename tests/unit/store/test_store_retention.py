@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from stores import ask, fill, is_sound, record, soon, tell, writer
 
-from autotrace.store.retention import STEP_SPANS
+from autotrace.store.removal import STEP_SPANS
 from autotrace.tracing.resource import Resource
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ import { plural, typedDuration } from "../format";
 import { useShortcuts } from "../keyboard";
 import { useLoading } from "../loading";
 import { navigate, place, update } from "../location";
+import { Delete } from "../ui/delete";
 import { chooseFile } from "../ui/drop";
 import { Icon } from "../ui/icons";
 import { Failure, Waiting } from "../ui/message";
@@ -54,7 +55,7 @@ export function SearchView() {
   const answer = data ?? (left?.key === key ? left.answer : undefined);
   const watching = params.get("live") === "true";
   const nothingYet = Boolean(answer && !answer.traces.length && !filtered(params));
-  const live = useLive(watching || nothingYet, key, () => toServer(params));
+  const live = useLive(watching || nothingYet, `${key} ${again}`, () => toServer(params));
   const sort = params.get("sort") ?? "";
   const traces = useMemo(
     () =>
@@ -166,6 +167,7 @@ export function SearchView() {
               <Icon name="upload" size={14} />
               <span class="label">Import</span>
             </button>
+            <Delete onDone={() => setAgain((before) => before + 1)} />
             <LiveButton on={watching} connected={live.connected} />
           </div>
           <ol class="results" aria-label="Traces">

@@ -5,6 +5,7 @@ import { copy } from "../clipboard";
 import * as format from "../format";
 import { href, navigate } from "../location";
 import { say } from "../toast";
+import { Delete } from "../ui/delete";
 import { Icon } from "../ui/icons";
 import { Menu } from "../ui/menu";
 import { Swatch } from "../ui/swatch";
@@ -138,6 +139,7 @@ export function Header({ trace }: { trace: Trace }) {
             </form>
           )}
         </Menu>
+        <Delete id={trace.id} onDone={() => navigate("/")} />
       </div>
       {trace.linkedFrom.length > 0 && (
         <p class="linked-from">

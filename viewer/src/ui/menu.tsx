@@ -1,7 +1,7 @@
 // A button that opens a list of actions below it.
 
 import type { ComponentChildren } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 
 import { Icon, type IconName } from "./icons";
 
@@ -16,7 +16,7 @@ export function Menu({
 }) {
   const [open, setOpen] = useState(false);
   const root = useRef<HTMLDivElement>(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (!open) return;
     const leave = (event: Event) => {
       if (
@@ -38,6 +38,7 @@ export function Menu({
       <button
         type="button"
         class="button"
+        aria-label={label}
         aria-haspopup="true"
         aria-expanded={open}
         onClick={() => setOpen(!open)}
