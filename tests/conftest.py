@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from pathlib import Path
@@ -35,6 +36,12 @@ from services import (  # noqa: F401 - fixtures
 def _ctrl_c_is_heard():
     """By the programs that tests start: a shell's background jobs inherit that it is ignored."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _output_is_as_wide_as_usual():
+    """In programs that tests start: test runners, and shells that export it, say how wide theirs is."""
+    os.environ.pop("COLUMNS", None)
 
 
 @pytest.fixture(autouse=True)

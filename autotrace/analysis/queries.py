@@ -203,22 +203,24 @@ def dependencies(
     with opened(source, headers or {}, home) as opened_source:
         if opened_source is None:
             return []
-        sample = sampled(opened_source, service, _start(last), time.time_ns())
+        sample = sampled(opened_source, Query(service=service, start=_start(last)))
     drawn = service_map(sample.spans)
     return [each for each in drawn.traffic if not service or service in {each.caller.name, each.called.name}]
 
 
-def sampled(source: Source, service: str, start: int, end: int) -> Sample:
-    """What a service map is made of: the newest spans of this time.
+def sampled(source: Source, query: Query) -> Sample:
+    """What a service map is made of: the newest traces that match, whatever the limit of `query`.
 
-    Of a server those in traces of `service`: it is asked for one service after the other.
+    Its service may be anything on the map: of a database, which sends no spans, it asks nothing.
     """
     from autotrace.store.reader import Reader  # noqa: PLC0415 - sqlite3, which may not have been built
 
+    if query.service and not source.search(Query(service=query.service, limit=1)):
+        query = query._replace(service="")
     if isinstance(source, Reader):
         with source.snapshot() as connection:
-            return newest_spans(connection, start, end)
-    traces = source.traces(Query(service=service, start=start, end=end, limit=MAX_REMOTE_TRACES))
+            return newest_spans(connection, query)
+    traces = source.traces(query._replace(limit=MAX_REMOTE_TRACES))
     spans: Iterable[SpanRecord] = (span for trace in traces for span in trace)
     return spans_of(list(spans), complete=len(traces) < MAX_REMOTE_TRACES)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from autotrace.analysis.quantiles import percentile
 from autotrace.store.codec import encode_attributes
 from autotrace.store.records import KIND_CLIENT, KIND_PRODUCER, KIND_SERVER, STATUS_ERROR
+from autotrace.store.search import matching
 
 if TYPE_CHECKING:
     import sqlite3
@@ -15,9 +16,10 @@ if TYPE_CHECKING:
     from typing import Final
 
     from autotrace.store.records import SpanRecord
+    from autotrace.store.search import Query
 
 MAX_SPANS: Final = 40_000
-"""The newest traces of the range count, up to that many spans; half a second."""
+"""The newest traces count, up to that many spans; half a second."""
 
 SERVICE: Final = "service"
 DATABASE: Final = "database"
@@ -82,7 +84,7 @@ class ServiceMap(NamedTuple):
 
 
 class Sample(NamedTuple):
-    """Spans of the newest traces of a range."""
+    """Spans of the newest traces that match."""
 
     spans: list[MapSpan]
     start: int
@@ -90,25 +92,24 @@ class Sample(NamedTuple):
     end: int
     """Likewise: when the last of them ended."""
     complete: bool
-    """Whether these are all of the range."""
+    """Whether these are all that match."""
 
 
-def newest_spans(connection: sqlite3.Connection, start: int, end: int) -> Sample:
-    """The spans of the newest traces that lie in the range, `MAX_SPANS` or a few more."""
+def newest_spans(connection: sqlite3.Connection, query: Query) -> Sample:
+    """The spans of the newest traces that match, `MAX_SPANS` or a few more."""
     services = dict(connection.execute("SELECT id, name FROM services"))
     kinds = dict(connection.execute("SELECT id, kind FROM operations"))
     spans: list[MapSpan] = []
     starts: list[int] = []
     ends: list[int] = []
     complete = True
-    traces = connection.execute(
-        "SELECT id, start, end FROM traces WHERE end >= ? AND start <= ? ORDER BY id DESC", (start, end)
-    )
-    for number, trace_start, trace_end in traces:
+    for number in matching(connection, query._replace(limit=MAX_SPANS)):
         if len(spans) >= MAX_SPANS:
-            traces.close()
             complete = False
             break
+        trace_start, trace_end = connection.execute(
+            "SELECT start, end FROM traces WHERE id = ?", (number,)
+        ).fetchone()
         if trace_start:
             starts.append(trace_start)
             ends.append(trace_end)

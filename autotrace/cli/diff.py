@@ -66,7 +66,9 @@ def run(arguments: argparse.Namespace) -> int:
         json.dump(_as_json(first, second, found), sys.stdout, indent=2)
         sys.stdout.write("\n")
     else:
-        for line in report(first, second, found, width_of(sys.stdout), Style.of(sys.stdout, os.environ)):
+        for line in report(
+            first, second, found, width_of(sys.stdout, os.environ), Style.of(sys.stdout, os.environ)
+        ):
             sys.stdout.write(line + "\n")
     return 0
 

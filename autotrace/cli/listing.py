@@ -43,7 +43,7 @@ def tell(
     elif not found:
         sys.stderr.write("no trace matches\n")
     else:
-        for line in table(width_of(sys.stdout), Style.of(sys.stdout, os.environ)):
+        for line in table(width_of(sys.stdout, os.environ), Style.of(sys.stdout, os.environ)):
             sys.stdout.write(line + "\n")
         if newest:
             sys.stderr.write(f"looked at the newest {newest} only; `--last` narrows the time\n")

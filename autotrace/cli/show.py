@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
         sys.stdout.write("\n")
         return 0
     style = Style.of(sys.stdout, os.environ)
-    for line in render(spans, arguments.width or width_of(sys.stdout), style):
+    for line in render(spans, arguments.width or width_of(sys.stdout, os.environ), style):
         sys.stdout.write(line + "\n")
     return 0
 

@@ -177,7 +177,9 @@ class _Lines:
         if self._json:
             lines = [json.dumps(as_json(each)) for each in found]
         else:
-            headings, *lines = table(found, width_of(sys.stdout), Style.of(sys.stdout, os.environ))
+            headings, *lines = table(
+                found, width_of(sys.stdout, os.environ), Style.of(sys.stdout, os.environ)
+            )
             if not self.written:
                 lines.insert(0, headings)
         self.written += len(found)

@@ -128,7 +128,7 @@ class ConsoleExporter:
             return {_CLOSED: len(spans)}
         try:
             style = Style.of(stream, self._environ)
-            text = "\n".join(render(spans, width_of(stream), style))
+            text = "\n".join(render(spans, width_of(stream, self._environ), style))
         except Exception:
             return {_UNPRINTABLE: len(spans)}
         try:

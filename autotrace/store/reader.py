@@ -17,7 +17,7 @@ from autotrace.store.rows import unsigned
 from autotrace.store.search import matching
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     from typing_extensions import Self
 
@@ -136,7 +136,7 @@ class Reader:
                 connection.execute("ROLLBACK")
 
 
-def trace_ids(connection: sqlite3.Connection, numbers: Sequence[int]) -> list[int]:
+def trace_ids(connection: sqlite3.Connection, numbers: Iterable[int]) -> list[int]:
     """The ids of the traces in these rows."""
     find = "SELECT trace_id FROM traces WHERE id = ?"
     return [

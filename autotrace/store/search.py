@@ -37,17 +37,17 @@ class Query(NamedTuple):
     """Keys and texts of values, see `store.tags`."""
 
 
-def matching(connection: sqlite3.Connection, query: Query) -> list[int]:
-    """Row ids of matching traces, newest first, at most `query.limit`."""
+def matching(connection: sqlite3.Connection, query: Query) -> Iterator[int]:
+    """Row ids of matching traces, newest first, at most `query.limit`; good for one read transaction."""
     if query.tags:
-        return first(Scan(connection, query).above(0), query.limit)
+        return iter(first(Scan(connection, query).above(0), query.limit))
     if not query.service and not query.operation:
         return _of_all(connection, query)
     newest: dict[int, int] = {}
     for service in _services(connection, query):
         for trace, start in _of_service(connection, service, query).items():
             newest[trace] = max(start, newest.get(trace, start))
-    return sorted(newest, key=newest.__getitem__, reverse=True)[: query.limit]
+    return iter(sorted(newest, key=newest.__getitem__, reverse=True)[: query.limit])
 
 
 class Scan:
@@ -126,7 +126,7 @@ def _of_service(connection: sqlite3.Connection, service: int, query: Query) -> d
     return found
 
 
-def _of_all(connection: sqlite3.Connection, query: Query) -> list[int]:
+def _of_all(connection: sqlite3.Connection, query: Query) -> Iterator[int]:
     """Walk the traces in the order of arrival, and look into those whose summary does not rule it out."""
     conditions, values = _span_conditions(query)
     hopeful = "t.end >= ? AND t.start <= ? AND t.end - t.start >= ?" + " AND t.errors > 0" * query.errors_only
@@ -136,13 +136,11 @@ def _of_all(connection: sqlite3.Connection, query: Query) -> list[int]:
             f" AND EXISTS (SELECT 1 FROM spans WHERE trace = t.id AND start BETWEEN ? AND ?{conditions})"  # noqa: S608
         )
         arguments += [query.start, query.end, *values]
-    return [
-        number
-        for (number,) in connection.execute(
-            f"SELECT t.id FROM traces t WHERE {hopeful} ORDER BY t.id DESC LIMIT ?",  # noqa: S608 - our own text
-            (*arguments, query.limit),
-        )
-    ]
+    rows = connection.execute(
+        f"SELECT t.id FROM traces t WHERE {hopeful} ORDER BY t.id DESC LIMIT ?",  # noqa: S608 - our own text
+        (*arguments, query.limit),
+    )
+    return (number for (number,) in rows)
 
 
 def _span_conditions(query: Query) -> tuple[str, list[object]]:

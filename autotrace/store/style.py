@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 DEFAULT_WIDTH: Final = 100
 """Columns of output that no terminal shows."""
+_MAX_WIDTH: Final = 9999
 
 _SERVICE_COLOURS: Final = ("36", "33", "35", "32", "34", "96", "93", "95")
 
@@ -69,8 +70,11 @@ class Style:
         return f"\x1b[{code}m{text}\x1b[0m" if self._colour and text.strip() else text
 
 
-def width_of(stream: TextIO) -> int:
-    """Columns of the terminal behind `stream`."""
+def width_of(stream: TextIO, environ: Mapping[str, str]) -> int:
+    """What `COLUMNS` says, or else the terminal behind `stream`."""
+    wanted = environ.get("COLUMNS", "")
+    if wanted.isdecimal() and 0 < int(wanted[:5]) <= _MAX_WIDTH:
+        return int(wanted)
     try:
         return os.get_terminal_size(stream.fileno()).columns or DEFAULT_WIDTH
     except (OSError, ValueError, AttributeError):

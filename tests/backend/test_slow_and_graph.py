@@ -154,6 +154,23 @@ def test_who_calls_whom(home: Path) -> None:
 
 
 @pytest.mark.usefixtures("ours")
+def test_the_map_of_the_traces_that_match(home: Path) -> None:
+    def calls(*filters: str) -> list[tuple[str, int, int]]:
+        answer = json.loads(run("graph", "--home", str(home), "--json", *filters)[1])
+        return [(f"{edge['from']} {edge['to']}", edge["calls"], edge["errors"]) for edge in answer["edges"]]
+
+    everywhere = ["shop kafka", "shop stock", "stock postgresql stock"]
+    assert [name for name, *_ in calls("--errors")] == everywhere
+    assert calls("--errors", "--service", "stock") == [("shop stock", 1, 1), ("stock postgresql stock", 1, 0)]
+    assert calls("--operation", "POST /take", "--min-duration", "200ms")[1] == ("shop stock", 2, 1)
+    assert calls("--operation", "POST /take", "--max-duration", "100ms")[1] == ("shop stock", 1, 0)
+    assert calls("--tag", "db.namespace=stock", "--service", "stock")[0] == ("shop stock", 3, 1)
+    assert calls("--tag", "db.namespace=stock", "--service", "shop") == []
+    # Places that send no spans have neighbours, too; the conditions are then those of anybody's spans.
+    assert calls("--service", "kafka", "--errors") == [("shop kafka", 1, 0)]
+
+
+@pytest.mark.usefixtures("ours")
 def test_the_map_for_graphviz(home: Path) -> None:
     first, *lines, last = printed("graph", "--home", str(home), "--dot")
     assert (first, last) == ("digraph autotrace {", "}")
@@ -170,6 +187,9 @@ QUESTIONS = (
     ["graph", "--last", "1d"],
     ["graph", "--last", "1d", "--service", "stock"],
     ["graph", "--last", "1h", "--dot"],
+    ["graph", "--last", "1d", "--errors"],
+    ["graph", "--last", "1d", "--operation", "POST /take", "--min-duration", "200ms"],
+    ["graph", "--last", "1d", "--tag", "messaging.system=kafka", "--service", "shop"],
 )
 
 
@@ -292,3 +312,13 @@ def test_more_traces_than_a_server_is_asked_for(tmp_path: Path) -> None:
     assert (
         printed("slow", "--home", str(tmp_path))[0] == "501 ms in 1 operation of shop, 501 traces, 501 spans"
     )
+
+
+@pytest.mark.usefixtures("ours")
+def test_as_wide_as_one_wants(home: Path) -> None:
+    def widest(**environ: str) -> int:
+        return max(map(len, run("show", "--home", str(home), "last", **environ)[1].splitlines()))
+
+    usual = widest(COLUMNS="")
+    assert (widest(COLUMNS="72"), widest(COLUMNS="160")) == (72, 160)
+    assert {widest(COLUMNS=width) for width in ("0", "-1", "wide", "1" * 5000)} == {usual}

@@ -14,7 +14,7 @@ from autotrace.store.reader import extent, trace_ids
 from autotrace.store.search import Scan, first, matching
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from typing import Final
 
     from autotrace.backend.search.chunk import Chunk
@@ -44,7 +44,7 @@ class Finder:
         with reader.snapshot() as connection:
             return trace_ids(connection, self._matching(connection, query))
 
-    def _matching(self, connection: sqlite3.Connection, query: Query) -> list[int]:
+    def _matching(self, connection: sqlite3.Connection, query: Query) -> Iterable[int]:
         if not query.tags and (query.service or not (query.operation or query.max_duration is not None)):
             return matching(connection, query)  # the store's own indexes are made for these
         side = self._side()

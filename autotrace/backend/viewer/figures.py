@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from autotrace.analysis import latency as of_spans
 from autotrace.analysis.map_document import document
 from autotrace.analysis.service_map import newest_spans
+from autotrace.store.search import Query
 
 if TYPE_CHECKING:
     from autotrace.analysis.latency import Figures
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 def service_map(reader: Reader, start: int, end: int, service: str) -> dict[str, Any]:
     """The map of a range in nanoseconds; with `service`, that one and its neighbours."""
     with reader.snapshot() as connection:
-        sample = newest_spans(connection, start, end)
+        sample = newest_spans(connection, Query(start=start, end=end))
     return document(sample, start, end, service)
 
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from autotrace.analysis.map_document import document
 from autotrace.analysis.queries import sampled
 from autotrace.analysis.service_map import Sample, around, service_map
-from autotrace.cli.arguments import add_last_to, start_of
+from autotrace.cli.filters import add_filters_to, query_of
 from autotrace.cli.graph import dot, mermaid, text
-from autotrace.cli.source import add_source_to, opened, say_empty
+from autotrace.cli.source import REMOTE_TRACES, add_source_to, opened, say_empty
 from autotrace.store.quantities import SECOND, count
 from autotrace.store.style import Style, width_of
 
@@ -29,10 +29,10 @@ def add_to(commands: Any, common: argparse.ArgumentParser) -> None:
         parents=[common],
         help="draw which service calls which",
         description="Draw which service calls which, and the databases, queues and other peers that they "
-        "talk to, with calls, rate, errors and percentiles of their durations.",
+        "talk to, with calls, rate, errors and percentiles of their durations, in traces with a span that "
+        "meets all conditions. With --service it is that one, or a database or queue, and its neighbours.",
     )
-    parser.add_argument("--service", metavar="NAME", default="", help="only this service and its neighbours")
-    add_last_to(parser)
+    add_filters_to(parser)
     form = parser.add_mutually_exclusive_group()
     form.add_argument(
         "--json",
@@ -48,13 +48,10 @@ def add_to(commands: Any, common: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Draw."""
-    start, end = start_of(arguments), time.time_ns()
+    query, end = query_of(arguments, REMOTE_TRACES), time.time_ns()
+    start = query.start
     with opened(arguments) as reader:
-        sample = (
-            Sample([], 0, 0, complete=True)
-            if reader is None
-            else sampled(reader, arguments.service, start, end)
-        )
+        sample = Sample([], 0, 0, complete=True) if reader is None else sampled(reader, query)
         empty = reader is None or (not sample.spans and reader.last() is None)
     if arguments.last is None:  # all that there is: the rates are those of its own time
         start, end = sample.start, max(sample.end, sample.start + SECOND)
@@ -77,7 +74,9 @@ def run(arguments: argparse.Namespace) -> int:
         sys.stderr.write("no trace matches\n")
         return 0
     else:
-        lines = text.drawing(drawn, seconds, width_of(sys.stdout), Style.of(sys.stdout, os.environ))
+        lines = text.drawing(
+            drawn, seconds, width_of(sys.stdout, os.environ), Style.of(sys.stdout, os.environ)
+        )
     for line in lines:
         sys.stdout.write(line + "\n")
     if not sample.complete:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from autotrace.analysis.service_map import DATABASE, EXTERNAL, MESSAGING, SERVICE
 from autotrace.cli.graph.figures import rate, share
-from autotrace.store.quantities import format_duration
+from autotrace.store.quantities import count, format_duration
 from autotrace.store.text import one_line
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def flowchart(drawn: ServiceMap, seconds: float) -> Iterator[str]:
 def _label(traffic: Traffic, seconds: float) -> str:
     failed = f", {share(traffic.errors, traffic.calls)} errors" if traffic.errors else ""
     return _quoted(
-        f"{traffic.calls:,} calls, {rate(traffic.calls, seconds)}{failed},"
+        f"{count(traffic.calls, 'call')}, {rate(traffic.calls, seconds)}{failed},"
         f" p50 {format_duration(traffic.p50)}, p95 {format_duration(traffic.p95)}"
     )
 
