@@ -51,6 +51,9 @@ services: ## Install the databases that tests start, where this is Debian and we
 test: services $(VENV)/ready ## The whole test suite, on every CPython from 3.9 up that can be found
 	$(BIN)/nox --non-interactive
 
+test-debian: ## The suite on the CPython 3.14 of Debian unstable, in a tree of its own; needs Debian and root
+	sh tests/debian_sid.sh 3.14
+
 test-quick: $(VENV)/ready ## The test suite on one interpreter, without the slow parts
 	$(BIN)/python -m pytest -m 'not slow'
 
@@ -103,4 +106,4 @@ sizes: $(VENV)/ready ## Measure how many bytes a span takes, in each format
 soak: .venv-bench/ready ## Measure what dead backends and kills cost: time, memory, spans
 	.venv-bench/bin/python -m bench.soak
 
-.PHONY: help demo demo-ui services test test-quick matrix lint reference docs viewer viewer-check screenshots compat bench bench-ingest bench-search sizes soak
+.PHONY: help demo demo-ui services test test-debian test-quick matrix lint reference docs viewer viewer-check screenshots compat bench bench-ingest bench-search sizes soak

@@ -33,6 +33,9 @@ TEST_TOOLS = (
     "opentelemetry-instrumentation",
 )
 
+MOVED_ON = ("django", "quart", "djangorestframework", "gunicorn", "uvicorn")
+"""Django 6 and Quart 0.23 ask for Python 3.12; and what their tests are served by."""
+
 nox.options.default_venv_backend = "venv"
 nox.options.reuse_existing_virtualenvs = True
 
@@ -70,6 +73,14 @@ def tests(session: nox.Session) -> None:
     chosen = [] if full else ["-m", "not slow", "--ignore", "tests/libraries"]
     # Half of the time is spent waiting for child processes. A file's tests stay together: they share servers.
     session.run("python", "-m", "pytest", "-n", "2", "--dist", "loadfile", *chosen, *session.posargs)
+
+
+@nox.session(python=FOUND[-1:])
+def newest(session: nox.Session) -> None:
+    """Libraries of which `FULL` is too old for the newest versions, on the newest interpreter."""
+    session.install("--quiet", "--editable", ".", *TEST_TOOLS, *MOVED_ON)
+    files = ("tests/libraries/test_django.py", "tests/libraries/test_quart.py")
+    session.run("python", "-m", "pytest", *files, *session.posargs)
 
 
 OLDEST_OF_ALL = [

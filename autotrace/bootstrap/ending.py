@@ -75,7 +75,10 @@ def _interrupted() -> bool:
 
 
 def _remain_interrupted() -> None:
-    """Python forgets it when code is evaluated from a string, as importing any `NamedTuple` does."""
+    """Up to 3.13 Python forgets it when code is evaluated from a string, as importing any `NamedTuple` does.
+
+    From 3.14 on it knows without us how the program has ended, and cannot be told.
+    """
     try:
         exec("raise KeyboardInterrupt")  # noqa: S102 - a constant; it is how Python learns of it
     except KeyboardInterrupt:

@@ -42,7 +42,7 @@ def observe_handle(call: Call) -> Generator[None, Outcome, None]:
 
 def observe_exception(call: Call) -> Generator[None, Outcome, None]:
     """Record the exception before Quart turns it into a response."""
-    error = call.args[1]
+    error = call.args[-1]  # the context comes before it since Quart 0.23
     span = current().get(SPAN_KEY)
     if isinstance(error, Exception) and isinstance(span, Span):
         span.fail(error)

@@ -146,7 +146,8 @@ def test_promise_1_the_application_always_wins(sandbox, arrivals, broken):
         traced = sandbox.run("app.py", **arrivals.environ)
     address = re.compile(r"0x[0-9a-f]+")
     assert address.sub("", traced.out).splitlines() == address.sub("", plain.out).splitlines()
-    assert (traced.code, traced.err) == (plain.code, plain.err)
+    assert address.sub("", traced.err).splitlines() == address.sub("", plain.err).splitlines()
+    assert traced.code == plain.code
     if broken:
         assert traced.said
         assert all("broken on purpose" in line for line in traced.said), traced.said

@@ -80,10 +80,12 @@ def environ(sandbox, arrivals, redis_url):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["thread", "process"])
+@pytest.mark.parametrize("kind", ["thread", "process", "greenlet"])
 def test_every_task_is_in_the_trace_of_its_sender(sandbox, arrivals, environ, kind):
     environ["NAMESPACE"] = f"shop-{kind}"
-    command = ("huey_consumer", "shop.huey", "--workers=2", f"--worker-type={kind}")
+    patched = "from gevent import monkey\nmonkey.patch_all()\n" if kind == "greenlet" else ""
+    sandbox.write("consumer.py", f"{patched}from shop import huey")
+    command = ("huey_consumer", "consumer.huey", "--workers=2", f"--worker-type={kind}")
     with worker(sandbox, environ, *command, ready="Huey consumer started"):
         produce(sandbox, environ, CLIENT)
         until(lambda: sum(span.kind == "CONSUMER" for span in arrivals.spans) >= 9)
