@@ -18,12 +18,17 @@ _PIECES: Final = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 
+_CATCH_ALL: Final = re.compile(r"\^?\(?(\?P<\w+>)?\.[*+]\??\)?\$?")
+
 
 def template_of(pattern: str) -> str:
     r"""What a rule says, for people: `/users/([0-9]+)/(?P<book>\w+)` is `/users/{1}/{book}`.
 
-    A group is named by its name or its number; what is no group stays as it is written.
+    A group is named by its name or its number; what is no group stays as it is written. A rule for all
+    that is left, such as `(.*)`, which applications have for their 404s, says nothing: empty.
     """
+    if _CATCH_ALL.fullmatch(pattern):
+        return ""
     template: list[str] = []
     captures: list[bool] = []
     """Of the groups that are open: whether they capture."""

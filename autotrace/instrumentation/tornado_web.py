@@ -257,4 +257,4 @@ def _route_of(request: Any) -> str | None:
     if template is None:
         template = template_of(matcher.regex.pattern)
         setattr(matcher, _TEMPLATE, template)
-    return template
+    return template or None

@@ -212,7 +212,10 @@ def test_the_route_is_the_rule_that_matched(traced, path, status, name):
         (r"/x(/[()\]]+(a(b)))?/?$", "/x{1}?/?"),
         (r"/(?!no)[^/]+/(\d{4}-\d{2})", "/(?!no)[^/]+/{1}"),
         (r"/(a)/(?P<b>.)/([^/]*)", "/{1}/{b}/{3}"),
-        (r".*", ".*"),
+        (r"/(.*)", "/{1}"),
+        (r".*", ""),
+        (r"(.*)$", ""),
+        (r"^(?P<path>.+?)", ""),
     ],
 )
 def test_a_template_says_what_a_pattern_does(pattern, template):
