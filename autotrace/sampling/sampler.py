@@ -8,12 +8,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
+from opentelemetry import context as otel
+from opentelemetry import trace
+from opentelemetry.trace import SpanKind
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Final
 
     from opentelemetry.context import Context
-    from opentelemetry.trace import Link, SpanKind, TraceState
+    from opentelemetry.sdk.trace.sampling import SamplingResult
+    from opentelemetry.trace import Link, TraceState
 
 
 PATH: Final = "url.path"
@@ -90,3 +95,44 @@ class Sampler(ABC):
             parent_sampled: What the parent's service decided; None for a root, and where a remote
                 parent left the decision to us.
         """
+
+    # What applications written for the SDK's samplers call.
+
+    def get_description(self) -> str:
+        """The same as `description`."""
+        return self.description
+
+    def should_sample(
+        self,
+        parent_context: Context | None,
+        trace_id: int,
+        name: str,
+        kind: SpanKind | None = None,
+        attributes: Mapping[str, Any] | None = None,
+        links: Sequence[Link] | None = None,
+        trace_state: TraceState | None = None,  # noqa: ARG002 - the SDK's own look at the parent's, too
+    ) -> SamplingResult:
+        """Decide, in the words of the SDK, which whoever asks so has imported."""
+        # The application's: the agent goes without.
+        from opentelemetry.sdk.trace import sampling as sdk  # noqa: PLC0415
+
+        context = otel.get_current() if parent_context is None else parent_context
+        parent = trace.get_current_span(context)
+        ids = parent.get_span_context()
+        decided = ids.is_valid and not getattr(parent, "deferred", False)
+        decision = self.decide(
+            ids.trace_flags.sampled if decided else None,
+            trace_id,
+            name,
+            kind or SpanKind.INTERNAL,
+            attributes or {},
+            links or (),
+            context,
+        )
+        if decision.sampled:
+            answer = sdk.Decision.RECORD_AND_SAMPLE
+        else:
+            answer = sdk.Decision.RECORD_ONLY if decision.recording else sdk.Decision.DROP
+        state = decision.trace_state or (ids.trace_state if ids.is_valid else None)
+        kept = {**(attributes or {}), **(decision.attributes or {})}
+        return sdk.SamplingResult(answer, kept if decision.recording else None, state)

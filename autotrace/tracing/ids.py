@@ -31,3 +31,19 @@ class IdGenerator(Protocol):
     def generate_span_id(self) -> int:
         """64 bits, not 0."""
         ...
+
+
+class RandomIds:
+    """Ours in that protocol, for applications that ask the provider for ids; spans take theirs directly."""
+
+    def generate_trace_id(self) -> int:
+        """128 bits, not 0."""
+        return getrandbits(128) or self.generate_trace_id()
+
+    def generate_span_id(self) -> int:
+        """64 bits, not 0."""
+        return getrandbits(64) or self.generate_span_id()
+
+    def is_trace_id_random(self) -> bool:
+        """In the sense of W3C Trace Context, Level 2."""
+        return True

@@ -14,7 +14,7 @@ from opentelemetry import trace
 
 from autotrace import forks, notices
 from autotrace.tracing.attributes import bounded
-from autotrace.tracing.ids import getrandbits
+from autotrace.tracing.ids import RandomIds, getrandbits
 from autotrace.tracing.limits import Limits
 from autotrace.tracing.resource import Resource
 from autotrace.tracing.scope import Scope
@@ -65,7 +65,7 @@ class TracerProvider(trace.TracerProvider):
         self.process_parent = process_parent
         self.disabled = disabled
         self.processors: tuple[Any, ...] = ()
-        self.id_generator = id_generator
+        self.id_generator: IdGenerator = id_generator or RandomIds()
         self._sink = sink
         self.resource_after_fork: Callable[[], Resource] | None = None
         self._described: dict[str, Any] = {}
@@ -95,7 +95,7 @@ class TracerProvider(trace.TracerProvider):
         self.new_span_id: Callable[[], int]
         self.new_trace_id: Callable[[], int]
         generator = self.id_generator
-        if generator is None:
+        if type(generator) is RandomIds:
             # 0 is no valid id; it comes once in 2**64 draws, and a check would cost every span.
             self.new_span_id = partial(getrandbits, 64)
             self.new_trace_id = partial(getrandbits, 128)

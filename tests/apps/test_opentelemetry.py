@@ -159,6 +159,29 @@ print(*names, sep="; ")
     assert all(span.attributes["marked"] for span in arrivals.spans)
 
 
+def test_a_decision_and_ids_of_the_applications_own_asking(run, arrivals):
+    """Airflow decides so on a run before anything of it is there; the spans of its tasks follow."""
+    program = """
+from opentelemetry.sdk.trace.sampling import Decision
+
+provider = trace.get_tracer_provider()
+ids = provider.id_generator
+trace_id = ids.generate_trace_id()
+asked = provider.sampler.should_sample(parent_context=None, trace_id=trace_id, name="run", attributes={})
+sampled = asked.decision == Decision.RECORD_AND_SAMPLE
+flags = trace.TraceFlags(trace.TraceFlags.SAMPLED if sampled else 0)
+state = asked.trace_state or trace.TraceState()
+run = trace.SpanContext(trace_id, ids.generate_span_id(), False, flags, state.update("detail", "2"))
+parent = trace.set_span_in_context(trace.NonRecordingSpan(run))
+with trace.get_tracer("airflow").start_as_current_span("task", parent):
+    pass
+print(sampled, provider.resource.attributes["service.name"], provider.sampler.get_description()[:32])
+"""
+    assert run(APP, program, out="True app ParentBased{root:AlwaysOnSampler\n").said == []
+    (task,) = arrivals.spans
+    assert task.name == "task" and task.parent_id
+
+
 FLASK = "from opentelemetry.instrumentation.flask import FlaskInstrumentor\n"
 REQUESTS = "from opentelemetry.instrumentation.requests import RequestsInstrumentor\n"
 INSTRUMENT_FLASK = FLASK + "FlaskInstrumentor().instrument()\n"

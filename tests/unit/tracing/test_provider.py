@@ -268,6 +268,15 @@ def test_the_id_generator_of_the_sdk():
     assert len({tracer.start_span("a", Context()).trace_id for _ in range(10)}) == 10
 
 
+def test_an_application_that_takes_the_provider_for_the_sdks(sink):
+    provider = sink.tracer.provider
+    public = {name for name in dir(sdk.TracerProvider()) if not name.startswith("_")}
+    assert public <= set(dir(provider))
+    ids = provider.id_generator
+    assert 0 < ids.generate_span_id() < 2**64 and 0 < ids.generate_trace_id() < 2**128
+    assert ids.is_trace_id_random()
+
+
 def test_a_forked_child_makes_other_ids(sink):
     # The parent draws first: a child that shared the state would repeat what the parent draws next.
     sink.tracer.start_span("a")

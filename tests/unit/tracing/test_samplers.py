@@ -236,6 +236,33 @@ class Recorder(sdk.Sampler):
         return "Recorder"
 
 
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (AlwaysOn(), sdk.ALWAYS_ON),
+        (AlwaysOff(), sdk.ALWAYS_OFF),
+        (TraceIdRatio(0.5), sdk.TraceIdRatioBased(0.5)),
+        (ParentBased(AlwaysOn()), sdk.ParentBased(sdk.ALWAYS_ON)),
+        (ParentBased(TraceIdRatio(0.5)), sdk.ParentBased(sdk.TraceIdRatioBased(0.5))),
+    ],
+)
+@pytest.mark.parametrize("sampled", [None, True, False])
+@pytest.mark.parametrize("trace_id", [1, 2**64 - 1])
+def test_an_application_that_asks_a_sampler_itself(ours, theirs, sampled, trace_id):
+    """As Airflow asks the provider's, to decide on a run before it has a span."""
+    context = None
+    if sampled is not None:
+        context = trace.set_span_in_context(parent(sampled=sampled), Context())
+    for attributes in (None, {"x": 1}):
+        mine, wanted = (
+            each.should_sample(parent_context=context, trace_id=trace_id, name="run", attributes=attributes)
+            for each in (ours, theirs)
+        )
+        assert mine.decision is wanted.decision
+        assert (mine.attributes, mine.trace_state) == (wanted.attributes, wanted.trace_state)
+    assert ours.get_description() == theirs.get_description()
+
+
 def test_a_plugin_sees_what_the_sdk_would_show_it():
     plugin = Recorder(lambda given: sdk.SamplingResult(sdk.Decision.RECORD_AND_SAMPLE, given))
     tracer, finished = spans_of(PluginSampler(plugin))
