@@ -236,7 +236,12 @@ def is_address(value):
 
 
 def both_can_represent(span):
-    """Bytes inside events break theirs, and an event's own name may look like JSON of ours."""
+    """Bytes inside events break theirs, and an event's own name may look like JSON of ours.
+
+    An attribute called like a tag of the exporter's own is written over, by theirs even with nothing.
+    """
+    if any(key.startswith("otel.") for key in span.attributes):
+        return False
     if any(is_address(value) for value in span.attributes.values()):
         return False
     if any(event.name.startswith('"') for event in span.events):
