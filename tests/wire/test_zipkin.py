@@ -240,7 +240,7 @@ def both_can_represent(span):
 
     An attribute called like a tag of the exporter's own is written over, by theirs even with nothing.
     """
-    if any(key.startswith("otel.") for key in span.attributes):
+    if any(key.startswith(("otel.", "otlp.")) for key in span.attributes):
         return False
     if any(is_address(value) for value in span.attributes.values()):
         return False
