@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 _HOLDER: Final = "_protocol"
 """The attribute of a connection that holds the database."""
+_MANY: Final = {"executemany": "command", "fetchmany": "query"}
+"""What runs a statement for many rows, and what the statement is called there; `fetchmany` is of 0.30."""
 
 
 def install(module: ModuleType, patcher: Patcher) -> None:
@@ -55,7 +57,9 @@ def install(module: ModuleType, patcher: Patcher) -> None:
     many = _observe_prepared(
         lambda database, call: database.start_batch(call.args[0]._query, call.get(1, "args"))
     )
-    patcher.replace(module.prepared_stmt, "PreparedStatement.executemany", _guarded(many))
+    for name in _MANY:
+        if hasattr(module.prepared_stmt.PreparedStatement, name):
+            patcher.replace(module.prepared_stmt, f"PreparedStatement.{name}", _guarded(many))
     for path in ("_bind", "_bind_exec"):
         patcher.wrap(module.cursor, f"BaseCursor.{path}", observe)
     for path in ("start", "_Transaction__commit", "_Transaction__rollback"):
@@ -66,10 +70,12 @@ def _patch_connection(module: ModuleType, patcher: Patcher) -> None:
     execute = functools.partial(cursor_coroutine, statement="query", connection=_HOLDER)
     for name in ("execute", "fetch", "fetchval", "fetchrow"):
         patcher.replace(module, f"Connection.{name}", execute)
-    many = functools.partial(
-        cursor_coroutine, batch=True, statement="command", parameters="args", connection=_HOLDER
-    )
-    patcher.replace(module, "Connection.executemany", many)
+    for name, statement in _MANY.items():
+        if hasattr(module.Connection, name):
+            many = functools.partial(
+                cursor_coroutine, batch=True, statement=statement, parameters="args", connection=_HOLDER
+            )
+            patcher.replace(module, f"Connection.{name}", many)
     patcher.wrap(module, "Connection.prepare", _observe_prepare)
     patcher.wrap(module, "Connection.reset", _silence)
     for name, begin in (

@@ -1,6 +1,7 @@
-"""The context goes along with each task of a `ThreadPoolExecutor`.
+"""The context goes along with each task of a `ThreadPoolExecutor`, also an empty one: a thread may keep another.
 
-Patched: `submit`, which `map` and asyncio's `run_in_executor` and `to_thread` go through.
+Patched: `submit`, which `map` and asyncio's `run_in_executor` and `to_thread` go through. The tasks of an
+`InterpreterPoolExecutor` (Python 3.14) run in interpreters of their own, which objects of ours cannot enter.
 """
 
 from __future__ import annotations
@@ -23,13 +24,14 @@ if TYPE_CHECKING:
 def install(module: ModuleType, patcher: Patcher) -> None:
     """Patch `concurrent.futures.thread`."""
 
+    for_threads = _preparation(module.ThreadPoolExecutor)
+
     def observe(original: Function) -> Function:
         def submit(self: Any, fn: Function, /, *args: Any, **kwargs: Any) -> Any:
             if patcher.enabled:
                 try:
-                    context = current()
-                    if context:
-                        fn = Carried(context, fn)
+                    if _preparation(type(self)) is for_threads:
+                        fn = Carried(current(), fn)
                 except Exception as error:
                     absorbed(error)
             return original(self, fn, *args, **kwargs)
@@ -37,3 +39,8 @@ def install(module: ModuleType, patcher: Patcher) -> None:
         return submit
 
     patcher.replace(module, "ThreadPoolExecutor.submit", observe)
+
+
+def _preparation(executor: type) -> Any:
+    """What readies the workers of this class of executors; None before Python 3.14."""
+    return getattr(getattr(executor, "prepare_context", None), "__func__", None)

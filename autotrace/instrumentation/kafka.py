@@ -2,7 +2,8 @@
 
 Nothing tells when the program is done with a record but that it fetches again. A fetch in a loop of its own
 makes a `process` span, which is current until the next fetch. It also ends when the consumer is closed, when
-the consumer, the thread or the task that fetched is no more, and when a `for` loop is left. A fetch within
+the consumer, the thread or the task that fetched is no more (of a pool: when the pool's task is over), and
+when a `for` loop is left. A fetch within
 another span, of a request for one, only makes a `poll` span there: what follows belongs to that request.
 
 Spec: https://opentelemetry.io/docs/specs/semconv/messaging/kafka/
@@ -18,6 +19,7 @@ from weakref import WeakKeyDictionary, WeakSet
 
 from opentelemetry.trace import SpanKind
 
+from autotrace.instrumentation.carried import at_the_end
 from autotrace.instrumentation.messaging import Messaging, finish
 from autotrace.instrumentation.semconv import ERROR_TYPE, SERVER_ADDRESS, SERVER_PORT
 from autotrace.patching.guard import guard
@@ -216,6 +218,7 @@ class Reader:
             finish(span, None)  # outside of every task
         else:
             self._handled[holder] = Handling(span, context)
+            at_the_end(self.leave)  # what a task of a pool has fetched and given back, nobody can follow
 
     def _got_within(
         self, topic: str, headers: Sequence[dict[str, Any]], attributes: dict[str, Any], start_time: int

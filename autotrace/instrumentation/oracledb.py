@@ -1,6 +1,6 @@
 """Spans for python-oracledb, thin and thick, synchronous and asynchronous: one per statement, batch or call.
 
-Patched: the `__init__` of both connections, which notes the server, and the methods of their cursors, which
+Patched: `Connection.__init__` and `connect_async`, which note the server, and the methods of cursors, which
 those of connections go through.
 
 Spec: https://opentelemetry.io/docs/specs/semconv/db/oracledb/
@@ -12,14 +12,22 @@ import functools
 import re
 from typing import TYPE_CHECKING, Any
 
-from autotrace.instrumentation.database import Database, cursor_method, observe_connect, observe_cursor
+from autotrace.instrumentation.database import (
+    ATTRIBUTE,
+    Database,
+    cursor_method,
+    observe_connect,
+    observe_cursor,
+)
 from autotrace.instrumentation.database_async import cursor_coroutine
+from autotrace.patching.call import Call
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
     from types import ModuleType
     from typing import Final
 
-    from autotrace.patching.call import Call
+    from autotrace.patching.call import Outcome
     from autotrace.patching.patcher import Patcher
     from autotrace.tracing.span import Span
 
@@ -33,20 +41,27 @@ _DESCRIPTOR: Final = {
 
 def install(module: ModuleType, patcher: Patcher) -> None:
     """Patch the module `oracledb`."""
-    _patch(module, patcher, "", cursor_method)
-    _patch(module, patcher, "Async", cursor_coroutine)
 
-
-def _patch(module: ModuleType, patcher: Patcher, prefix: str, method: Any) -> None:
     def describe(_connection: Any, call: Call) -> Database:
-        return _database_of(call, patcher)
+        return _database_of(Call(call.args[1:], call.kwargs), patcher)
 
+    def observe_connect_async(call: Call) -> Generator[None, Outcome, None]:
+        outcome = yield
+        if outcome.error is None:
+            setattr(outcome.result, ATTRIBUTE, _database_of(call, patcher))
+
+    patcher.wrap(module, "Connection.__init__", observe_connect(describe))
+    patcher.wrap(module, "connect_async", observe_connect_async)
+    _patch_cursor(module, patcher, "Cursor", cursor_method)
+    _patch_cursor(module, patcher, "AsyncCursor", cursor_coroutine)
+
+
+def _patch_cursor(module: ModuleType, patcher: Patcher, cursor: str, method: Any) -> None:
     many = functools.partial(method, batch=True, statement="statement", parameters="parameters")
-    patcher.wrap(module, f"{prefix}Connection.__init__", observe_connect(describe))
-    patcher.replace(module, f"{prefix}Cursor.execute", functools.partial(method, statement="statement"))
-    patcher.replace(module, f"{prefix}Cursor.executemany", many)
+    patcher.replace(module, f"{cursor}.execute", functools.partial(method, statement="statement"))
+    patcher.replace(module, f"{cursor}.executemany", many)
     for name in ("callproc", "callfunc"):
-        patcher.wrap(module, f"{prefix}Cursor.{name}", observe_cursor(_begin_call))
+        patcher.wrap(module, f"{cursor}.{name}", observe_cursor(_begin_call))
 
 
 def _begin_call(database: Database, call: Call) -> Span | None:
@@ -55,9 +70,10 @@ def _begin_call(database: Database, call: Call) -> Span | None:
 
 
 def _database_of(call: Call, patcher: Patcher) -> Database:
-    options = call.get(4, "kwargs") or call.kwargs  # the asynchronous one takes them as a dictionary
-    pool, params = call.get(2, "pool"), call.get(3, "params")
-    dsn = call.get(1, "dsn") or getattr(pool, "dsn", None)
+    """The server that a call is to connect with, by its options in the order of `oracledb.connect`."""
+    options = call.kwargs
+    pool, params = options.get("pool"), options.get("params")
+    dsn = call.get(0, "dsn") or getattr(pool, "dsn", None)
     if not dsn and options.get("host"):
         dsn = f"{options['host']}:{options.get('port', _DEFAULT_PORT)}/{options.get('service_name', '')}"
     if not dsn and params is not None:

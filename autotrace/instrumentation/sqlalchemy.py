@@ -67,22 +67,23 @@ class _Checkout:
     def database(self, connection: Any) -> Database | None:
         """To make spans with; None where the driver makes them."""
         if self._waited is not None:  # its first statement
-            of_driver = _of_driver(connection._dbapi_connection.dbapi_connection)  # noqa: SLF001 - `connection` may reconnect
-            told_by = of_driver or _of_engine(connection.engine, self._patcher)
+            drivers = of_driver(connection._dbapi_connection.dbapi_connection)  # noqa: SLF001 - `connection` may reconnect
+            told_by = drivers or _of_engine(connection.engine, self._patcher)
             told_by.waited, self._waited = self._waited, None
-            if of_driver is None:
+            if drivers is None:
                 self._database = told_by
         return self._database
 
 
-def _of_driver(connection: Any) -> Database | None:
+def of_driver(connection: Any) -> Database | None:
     """What the driver's instrumentation has left on its connection, be it below an adapter."""
     for _ in range(_MAX_DEPTH):
         database: Database | None = getattr(connection, ATTRIBUTE, None)
         if database is not None:
             return database
-        # `_protocol`, since asyncpg's connections take no attributes.
-        connection = getattr(connection, "_connection", None) or getattr(connection, "_protocol", None)
+        # `_protocol`, since asyncpg's connections take no attributes; `_conn` is aioodbc's.
+        inner = (getattr(connection, name, None) for name in ("_connection", "_protocol", "_conn"))
+        connection = next(filter(None, inner), None)
     return None
 
 

@@ -138,6 +138,21 @@ def test_a_pool_and_its_proxies(postgresql_url, traced):
     assert names(traced) == ["SELECT"] * 3
 
 
+@pytest.mark.skipif(not hasattr(asyncpg.Connection, "fetchmany"), reason="of asyncpg 0.30")
+def test_many_rows_that_give_rows_back(postgresql_url, traced):
+    async def run(connection):
+        insert = "INSERT INTO users VALUES ($1, $2) RETURNING id"
+        found = await connection.fetchmany(insert, [(1, "ada"), (2, "bob")])
+        prepared = await connection.prepare("SELECT name FROM users WHERE id = $1")
+        found += await prepared.fetchmany([(1,), (2,)])
+        async with asyncpg.create_pool(postgresql_url, min_size=1) as pool:
+            return [*found, *await pool.fetchmany("SELECT $1::int", [(3,), (4,)])]
+
+    assert list(map(tuple, connected(postgresql_url, run))) == [(1,), (2,), ("ada",), ("bob",), (3,), (4,)]
+    assert names(traced)[1:] == ["BATCH INSERT users", "BATCH SELECT users", "BATCH SELECT"]
+    assert traced.spans[1].attributes["db.operation.batch.size"] == 2
+
+
 class ShopConnection(asyncpg.Connection):
     async def fetch(self, query, *args, **named):
         return [dict(row) for row in await super().fetch(query, *args, **named)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from instrumented import instrumented
@@ -272,6 +273,36 @@ def test_threads_within_operations_and_errors(kafka_address, config, topic):
     assert (poll.kind.name, poll.parent_id) == ("CLIENT", request.span_id)
     assert [link.context.span_id for link in poll.links] == [sent[0].span_id]
     assert [span.attributes.get("error.type") for span in fetched].count("LookupError") == 1
+
+
+def test_fetched_by_the_threads_of_a_pool(kafka_address, config, topic):
+    """What was fetched is handled elsewhere; the next task of that thread has nothing to do with it."""
+    with instrumented(LIBRARY, "concurrent.futures") as traced:
+        producer = confluent_kafka.Producer({"bootstrap.servers": kafka_address})
+        for _ in range(4):
+            producer.produce(topic, b"a")
+        producer.flush(60)
+        consumer = confluent_kafka.Consumer(config)
+        consumer.assign([confluent_kafka.TopicPartition(topic, 0, 0)])
+
+        async def fetch():
+            loop = asyncio.get_running_loop()
+            first = await loop.run_in_executor(pool, consumer.poll, 60)
+            second = await asyncio.to_thread(consumer.poll, 60)
+            return first.offset(), second.offset()
+
+        def work():
+            return consumer.poll(60).offset(), consumer.poll(60).offset(), current_name()
+
+        with ThreadPoolExecutor(1) as pool:
+            assert asyncio.run(fetch()) == (0, 1)
+            assert pool.submit(current_name).result() is None
+            assert [span.name for span in traced.spans[4:]] == [f"process {topic}"] * 2
+            assert pool.submit(work).result() == (2, 3, f"process {topic}")
+            assert pool.submit(current_name).result() is None
+            assert len(traced.spans[4:]) == 4
+        consumer.close()
+    assert [span.parent_id for span in traced.spans[4:]] == [span.span_id for span in traced.spans[:4]]
 
 
 def test_an_asynchronous_consumer(kafka_address, config, topic):

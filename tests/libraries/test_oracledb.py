@@ -46,6 +46,28 @@ def test_a_refused_connection_is_refused_as_before():
     assert not traced.spans
 
 
+def test_the_server_of_an_asynchronous_connection():
+    async def connect(**options):
+        connection = oracledb.connect_async(user="u", password="p", **options)
+        with pytest.raises(oracledb.Error):
+            await connection
+        return getattr(connection, ATTRIBUTE)
+
+    with instrumented("oracledb"):
+        told = [
+            asyncio.run(connect(dsn=NOWHERE, tcp_connect_timeout=5)),
+            asyncio.run(connect(host="127.0.0.1", port=1, service_name="none")),
+            asyncio.run(connect(params=oracledb.ConnectParams(host="127.0.0.1", port=1, service_name="none"))),
+        ]
+    for database in told:
+        assert database._attributes == {
+            "db.system.name": "oracle.db",
+            "db.namespace": "none",
+            "server.address": "127.0.0.1",
+            "server.port": 1,
+        }
+
+
 def statement_of(connection_class, cursor_class, execute):
     """The span of a statement of a connection that was never made."""
     with instrumented("oracledb") as traced:

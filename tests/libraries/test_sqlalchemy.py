@@ -14,6 +14,9 @@ from instrumented import instrumented
 from sqlalchemy import orm
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from autotrace.instrumentation.database import Database
+from autotrace.instrumentation.sqlalchemy import of_driver
+
 SYNC = [("psycopg2", "psycopg2"), ("psycopg", "psycopg"), ("pg8000", "")]
 ASYNC = [("asyncpg", "asyncpg"), ("psycopg_async", "psycopg")]
 WAIT = "db.client.connection.wait_time"
@@ -175,6 +178,22 @@ def test_aiosqlite_keeps_the_parent_in_its_thread(traced_by):
     assert span.parent_id == parent.span_id
     assert span.instrumentation_scope.name == "autotrace.sqlite3"
     assert WAIT in span.attributes
+
+
+def test_pyodbc_is_found_below_both_its_adapters(postgresql_odbc):
+    """SQLAlchemy uses aioodbc with SQL Server only, which does not run here."""
+    aioodbc = pytest.importorskip("aioodbc")
+    adapter = pytest.importorskip("sqlalchemy.connectors.aioodbc", reason="of SQLAlchemy 2")
+
+    async def run():
+        connection = await aioodbc.connect(dsn=postgresql_odbc)
+        try:
+            return of_driver(adapter.AsyncAdapt_aioodbc_connection(aioodbc, connection))
+        finally:
+            await connection.close()
+
+    with instrumented("pyodbc"):
+        assert isinstance(asyncio.run(run()), Database)
 
 
 def test_events_and_errors_of_the_application_are_as_before(postgresql_url, clean):

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import math
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from instrumented import instrumented
 
-from autotrace.tracing.context import SPAN_KEY, current
+from autotrace.instrumentation.carried import at_the_end
+from autotrace.tracing.context import SPAN_KEY, Context, attach, current
 
 
 @pytest.fixture
@@ -72,6 +75,38 @@ def test_pool_carries_a_context_per_task_and_leaks_none(traced):
         assert pool.submit(here).result() == 0
         with traced.tracer.start_as_current_span("second") as second:
             assert list(pool.map(lambda _: here(), range(3))) == [second.span_id] * 3
+
+
+def test_a_task_without_a_context_has_none_of_its_thread(traced):
+    left = Context({SPAN_KEY: traced.tracer.start_span("left in the thread")})
+    with ThreadPoolExecutor(1, initializer=lambda: attach(left)) as pool:
+        assert pool.submit(here).result() == 0
+
+
+def test_what_is_to_be_done_at_the_end_of_a_task(traced):
+    done = []
+
+    def ending():
+        done.append(here())
+
+    def task():
+        at_the_end(ending)
+        at_the_end(ending)  # once is enough
+        done.append("task")
+
+    at_the_end(ending)  # this thread is no pool's
+    with ThreadPoolExecutor(1) as pool, traced.tracer.start_as_current_span("caller") as span:
+        pool.submit(task).result()
+        pool.submit(int).result()
+    assert done == ["task", span.span_id]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="of Python 3.14")
+def test_tasks_for_other_interpreters_are_as_they_were(traced):
+    from concurrent.futures import InterpreterPoolExecutor
+
+    with traced.tracer.start_as_current_span("caller"), InterpreterPoolExecutor(1) as pool:
+        assert list(pool.map(math.sqrt, (4.0, 9.0))) == [2.0, 3.0]
 
 
 def test_task_of_a_pool_keeps_its_error(traced):
