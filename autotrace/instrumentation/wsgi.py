@@ -335,7 +335,8 @@ def _is_complete(body: Iterable[bytes], environ: Environ) -> bool:
     """Whether the server must get the body itself, and nothing of the application runs in it.
 
     A list and its like: servers compute Content-Length from its length. A `wsgi.file_wrapper`: the
-    server knows it by its type, to send the file from the kernel.
+    server knows it by its type, to send the file from the kernel; uWSGI's is a function that gives the
+    file back, and knows that.
     """
     kind = type(body)
     complete = _complete.get(kind)
@@ -344,7 +345,9 @@ def _is_complete(body: Iterable[bytes], environ: Environ) -> bool:
     if complete:
         return True
     wrapper = environ.get("wsgi.file_wrapper")
-    return isinstance(wrapper, type) and isinstance(body, wrapper)
+    if isinstance(wrapper, type):
+        return isinstance(body, wrapper)
+    return wrapper is not None and hasattr(kind, "read")
 
 
 def handed_over_as_it_is(kind: type) -> None:

@@ -27,6 +27,19 @@ def say_so():
     print("forked", flush=True)
 """
 
+FILES = """
+from flask import Flask, send_file
+
+app = Flask(__name__)
+
+@app.route("/file")
+def file():
+    return send_file("large.bin")
+
+with open("large.bin", "wb") as large:
+    large.write(bytes(1_000_000))
+"""
+
 WORKERS = ("--master", "--processes", "2")
 
 
@@ -66,6 +79,17 @@ def test_every_request_arrives_once_and_nothing_is_lost_at_the_end(tmp_path, arr
         assert server.said == []
         server.check(arrivals)
     assert {span.scope for span in arrivals.spans} == {"autotrace.flask", "autotrace.sqlite3"}
+
+
+def test_files_are_sent_by_the_kernel(tmp_path, arrivals):
+    """As uWSGI does with the file that its own wrapper has given back, and with no other object."""
+    with uwsgi(tmp_path, app=FILES, **arrivals.environ) as server:
+        assert len(server.request("/file").body) == 1_000_000
+        wait_until(lambda: "GET /file => " in server.log)
+        server.stop()
+    assert "via sendfile()" in server.log
+    (span,) = arrivals.spans
+    assert (span.name, span.attributes["http.response.status_code"]) == ("GET /file", 200)
 
 
 def test_workers_that_are_recycled_lose_nothing(tmp_path, arrivals):
