@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from autotrace.instrumentation.wsgi import in_progress
+from autotrace.instrumentation.wsgi import in_progress, root_of
 from autotrace.instrumentation.wsgi_entry import patch_entry
 
 if TYPE_CHECKING:
@@ -47,7 +47,9 @@ def observe_handle(call: Call) -> Generator[None, Outcome, None]:
     exchange = in_progress(environ)
     if exchange is None:
         return
-    told, mount, outside = exchange.route_of, environ.get("bottle.route"), environ.get(_PREFIX, "")
+    told, mount, outside = exchange.route_of, environ.get("bottle.route"), environ.get(_PREFIX)
+    if outside is None:
+        outside = root_of(environ)
     prefix = environ[_PREFIX] = outside + _mounted_at(mount)
     yield
     environ[_PREFIX] = outside

@@ -1,4 +1,4 @@
-"""The context goes along with each task of a `ThreadPoolExecutor`, also an empty one: a thread may keep another.
+"""The context goes along with each task of a `ThreadPoolExecutor`, an empty one too: threads may hold others.
 
 Patched: `submit`, which `map` and asyncio's `run_in_executor` and `to_thread` go through. The tasks of an
 `InterpreterPoolExecutor` (Python 3.14) run in interpreters of their own, which objects of ours cannot enter.
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 def install(module: ModuleType, patcher: Patcher) -> None:
     """Patch `concurrent.futures.thread`."""
-
     for_threads = _preparation(module.ThreadPoolExecutor)
 
     def observe(original: Function) -> Function:

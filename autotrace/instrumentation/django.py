@@ -126,7 +126,7 @@ def _observe_resolve(original: Function) -> Function:
         try:
             exchange = _exchange_of(request)
             if exchange is not None:
-                _tell(exchange, template(match.route))
+                _tell(exchange, template(match.route), request)
         except Exception as error:
             absorbed(error)
         return match
@@ -143,11 +143,12 @@ def _exchange_of(request: Any) -> wsgi.Unrecorded | AsgiExchange | None:
     return None if scope is None else asgi.in_progress(scope)
 
 
-def _tell(exchange: wsgi.Unrecorded | AsgiExchange, route: str) -> None:
+def _tell(exchange: wsgi.Unrecorded | AsgiExchange, route: str, request: Any) -> None:
     if isinstance(exchange, wsgi.Unrecorded):
-        exchange.route_of = lambda _environ: route
+        rooted = wsgi.root_of(request.environ) + route
+        exchange.route_of = lambda _environ: rooted
     else:
-        exchange.route = route
+        exchange.route = exchange.prefix + route
 
 
 def _start_of(response: Any) -> dict[str, Any]:

@@ -41,10 +41,12 @@ def install_asgi(module: ModuleType, patcher: Patcher) -> None:
 def observe_responder(call: Call) -> Generator[None, Outcome, None]:
     """Tell the template that matched, for example `/users/{user:int}`; sinks and a 404 have none."""
     outcome = yield
+    request: Any = call.args[1]
     route = None if outcome.error is not None else outcome.result[_TEMPLATE]
-    exchange = _exchange_of(call.args[1])
+    exchange = _exchange_of(request)
     if isinstance(exchange, wsgi.Unrecorded):
-        exchange.route_of = lambda _environ: route
+        rooted = None if route is None else wsgi.root_of(request.env) + route
+        exchange.route_of = lambda _environ: rooted
     elif exchange is not None and route is not None:
         exchange.route = exchange.prefix + route
 

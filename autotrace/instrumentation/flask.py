@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from autotrace.instrumentation.wsgi import Wsgi, in_progress
+from autotrace.instrumentation.wsgi import Wsgi, in_progress, root_of
 from autotrace.tracing.context import SPAN_KEY, current
 from autotrace.tracing.span import Span
 
@@ -54,7 +54,7 @@ def install(module: ModuleType, patcher: Patcher) -> None:
 def route_of(environ: dict[str, Any]) -> str | None:
     """The rule that matched, for example `/users/<int:user>`; None for a 404."""
     rule = getattr(environ.get("werkzeug.request"), "url_rule", None)
-    return None if rule is None else str(rule.rule)
+    return None if rule is None else root_of(environ) + str(rule.rule)
 
 
 def observe_handle_exception(call: Call) -> Generator[None, Outcome, None]:

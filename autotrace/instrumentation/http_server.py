@@ -39,6 +39,10 @@ _UNKNOWN = "HTTP"
 """What the name of a span begins with where nobody knows the method."""
 
 
+left: frozenset[str] = frozenset()
+"""Libraries that begin no spans: the application has those of its framework made by somebody else."""
+
+
 class HttpServer:
     """Begins and names server spans for one library.
 
@@ -59,6 +63,7 @@ class HttpServer:
         path_of: Callable[[Any], str],
     ) -> None:
         settings = patcher.settings
+        self._library = library
         self._tracer = patcher.tracer
         self._extract = patcher.propagator.extract
         self._trace_keys: tuple[str | bytes, ...] | None
@@ -98,7 +103,7 @@ class HttpServer:
             The span, and the context in which the application is to run.
         """
         before = context = current()
-        if context and suppressed(context):
+        if (context and suppressed(context)) or (left and self._library in left):
             return None
         keys = self._trace_keys
         if keys is None:

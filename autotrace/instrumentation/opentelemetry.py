@@ -34,6 +34,14 @@ _OURS = {
     "tornado": ("tornado-web", "tornado-client"),
 }
 """What we call a library that OpenTelemetry has another name for, or serves together with others."""
+_FRAMEWORKS = frozenset({"django", "falcon", "fastapi", "flask", "pyramid", "starlette"})
+_THEIR_SERVERS = frozenset(
+    {
+        *("cheroot", "daphne", "eventlet", "gevent", "granian", "gunicorn"),
+        *("hypercorn", "uvicorn", "waitress", "werkzeug", "wsgiref"),
+    }
+)
+"""A request would have a span of theirs around that of the framework's."""
 
 
 def install(module: ModuleType, patcher: Patcher) -> None:
@@ -71,16 +79,7 @@ def install_instrumentor(module: ModuleType, patcher: Patcher) -> None:
     """Patch `opentelemetry.instrumentation.instrumentor`."""
     from autotrace.instrumentation.instrumentors import LibrarySpans  # noqa: PLC0415 - needed here alone
 
-    def stand_down(instrumentor: type) -> None:
-        name = instrumentor.__module__
-        if not name.startswith(_INSTRUMENTATIONS):
-            return
-        library = name[len(_INSTRUMENTATIONS) :].split(".", 1)[0]
-        left = [patcher.stand_down(ours, f"{name} serves it") for ours in _OURS.get(library, (library,))]
-        if any(left):
-            notices.info(
-                f"the application instruments {library} with {name}: autotrace leaves {library} to it"
-            )
+    stand_down = functools.partial(_stand_down, patcher)
 
     def observe_instrument(call: Call) -> Generator[None, Outcome, None]:
         if not isinstance(call.kwargs.get("tracer_provider"), LibrarySpans):  # not by ourselves
@@ -114,3 +113,19 @@ def _announced(original: Function, instrumentor: type, announce: Callable[[type]
         return original(*args, **kwargs)
 
     return instrument_app
+
+
+def _stand_down(patcher: Patcher, instrumentor: type) -> None:
+    """Leave the library of an instrumentor of OpenTelemetry's to it."""
+    from autotrace.instrumentation import http_server  # noqa: PLC0415 - needed here alone
+
+    name = instrumentor.__module__
+    if not name.startswith(_INSTRUMENTATIONS):
+        return
+    library = name[len(_INSTRUMENTATIONS) :].split(".", 1)[0]
+    left = [patcher.stand_down(ours, f"{name} serves it") for ours in _OURS.get(library, (library,))]
+    if not any(left):
+        return
+    if library in _FRAMEWORKS:
+        patcher.put(http_server, "left", _THEIR_SERVERS)
+    notices.info(f"the application instruments {library} with {name}: autotrace leaves {library} to it")

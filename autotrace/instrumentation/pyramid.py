@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from autotrace.instrumentation.wsgi import in_progress
+from autotrace.instrumentation.wsgi import in_progress, root_of
 from autotrace.instrumentation.wsgi_entry import patch_entry
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def observe_request(call: Call) -> Generator[None, Outcome, None]:
     yield
     exchange, route = in_progress(request.environ), getattr(request, "matched_route", None)
     if exchange is not None:
-        pattern = None if route is None else "/" + str(route.pattern).lstrip("/")
+        pattern = None if route is None else f"{root_of(request.environ)}/{str(route.pattern).lstrip('/')}"
         exchange.route_of = lambda _environ: pattern
 
 

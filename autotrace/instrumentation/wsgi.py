@@ -356,14 +356,16 @@ def handed_over_as_it_is(kind: type) -> None:
 
 
 def _is_served(environ: Environ, outer: Any) -> bool:
-    """Whether the current span is that of this very request, which came in by ASGI."""
+    """Whether the current span is that of this very request, which came in by ASGI or a middleware of theirs.
+
+    OpenTelemetry's middleware uses the old names of attributes.
+    """
     if type(outer) is not Span or outer.kind is not SERVER or outer.end_time is not None:
         return False
     attributes = outer._attributes  # noqa: SLF001 - the span is ours
-    return (
-        attributes.get(HTTP_REQUEST_METHOD) == environ.get("REQUEST_METHOD")
-        and attributes.get(URL_PATH) == _path(environ)[:MAX_LENGTH]
-    )
+    method = attributes.get(HTTP_REQUEST_METHOD) or attributes.get("http.method")
+    path = attributes.get(URL_PATH) or str(attributes.get("http.target")).partition("?")[0]
+    return method == environ.get("REQUEST_METHOD") and path == _path(environ)[:MAX_LENGTH]
 
 
 def traced(application: Callable[..., Iterable[bytes]], wsgi: Wsgi) -> Callable[..., Iterable[bytes]]:
@@ -385,11 +387,19 @@ def traced(application: Callable[..., Iterable[bytes]], wsgi: Wsgi) -> Callable[
     return serve
 
 
+def root_of(environ: Environ) -> str:
+    """Where the application is mounted, which its routes begin with; mostly nothing."""
+    root = environ.get("SCRIPT_NAME")
+    return _decoded(root).rstrip("/") if root else ""
+
+
 def _path(environ: Environ) -> str:
-    path: str = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
-    return (
-        path if path.isascii() else path.encode("latin-1", "replace").decode("utf-8", "replace")
-    )  # PEP 3333
+    return _decoded(environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", ""))
+
+
+def _decoded(path: str) -> str:
+    """A path of an environ, where its bytes are Latin-1 (PEP 3333)."""
+    return path if path.isascii() else path.encode("latin-1", "replace").decode("utf-8", "replace")
 
 
 def _url(environ: Environ) -> str:

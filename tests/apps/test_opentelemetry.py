@@ -227,6 +227,51 @@ def test_instrumented_by_the_application_nothing_is_doubled(run, sandbox, arriva
     assert select in ours
 
 
+SERVED = """
+import logging, threading, urllib.request
+from werkzeug.serving import make_server
+
+logging.getLogger("werkzeug").setLevel(logging.ERROR)
+
+def serve(app):
+    server = make_server("127.0.0.1", 0, app)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/products/7") as answer:
+        print(answer.status, answer.read().decode().strip())
+    server.shutdown()
+"""
+INSTRUMENT_THIS = FLASK + "FlaskInstrumentor().instrument_app(app)\n"
+MIDDLEWARE = """
+from opentelemetry.instrumentation.wsgi import OpenTelemetryMiddleware
+app.wsgi_app = OpenTelemetryMiddleware(app.wsgi_app)
+"""
+
+
+@pytest.mark.parametrize(
+    ("steps", "scope"),
+    [
+        ([APP, MAKE, INSTRUMENT_THIS, SERVED], "opentelemetry.instrumentation.flask"),
+        ([SERVED, APP, MAKE, INSTRUMENT_THIS], "opentelemetry.instrumentation.flask"),
+        ([SERVED, APP, MAKE], "autotrace.werkzeug"),
+    ],
+    ids=["before the server is known", "after it", "not at all"],
+)
+def test_a_server_leaves_the_requests_to_the_instrumentor_of_a_framework(run, arrivals, steps, scope):
+    left_out = {"OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "urllib,http.client"}
+    run(*steps, "serve(app)\n", out="200 [42,204]\n", **left_out)
+    name = "GET /products/<int:number>"
+    assert [(span.scope, span.name) for span in arrivals.spans if span.kind == "SERVER"] == [(scope, name)]
+    assert len(arrivals.spans) == 4
+    assert arrivals.named(name).parent_id == ""
+
+
+def test_a_middleware_of_the_application_makes_the_only_server_span(run, arrivals):
+    run(APP, MAKE, MIDDLEWARE, "visit(app)\n")
+    (server,) = [span for span in arrivals.spans if span.kind == "SERVER"]
+    assert server.scope == "opentelemetry.instrumentation.wsgi"
+    assert len(arrivals.spans) == 4
+
+
 PLUGINS = """
 import json
 from opentelemetry import trace

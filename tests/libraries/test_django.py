@@ -195,6 +195,30 @@ def test_one_span_for_each_request(name, sandbox, arrivals):
     assert parents == {"GET /users/<int:number>", "GET /stream"}
 
 
+MOUNTED = """
+from wsgiref.util import setup_testing_defaults
+from application import asgi, wsgi
+
+environ = {"SCRIPT_NAME": "/old", "PATH_INFO": "/later/ada"}
+setup_testing_defaults(environ)
+wsgi(environ, lambda *_: None).close()
+
+from starlette.applications import Starlette
+from starlette.routing import Mount
+from starlette.testclient import TestClient
+
+TestClient(Starlette(routes=[Mount("/new", asgi)])).get("/new/later/ada")
+"""
+
+
+def test_a_route_begins_where_the_application_is_mounted(sandbox, arrivals):
+    pytest.importorskip("starlette", reason="without the extra `libraries`")
+    sandbox.write("mounted.py", MOUNTED)
+    assert sandbox.run("mounted.py").code == 0
+    names = [span.name for span in servers_of(arrivals)]
+    assert names == ["GET /old/later/<name>", "GET /new/later/<name>"]
+
+
 TESTS = """
 from django.test import SimpleTestCase, TestCase
 

@@ -54,10 +54,11 @@ def test_the_server_of_an_asynchronous_connection():
         return getattr(connection, ATTRIBUTE)
 
     with instrumented("oracledb"):
+        where = {"host": "127.0.0.1", "port": 1, "service_name": "none"}
         told = [
             asyncio.run(connect(dsn=NOWHERE, tcp_connect_timeout=5)),
-            asyncio.run(connect(host="127.0.0.1", port=1, service_name="none")),
-            asyncio.run(connect(params=oracledb.ConnectParams(host="127.0.0.1", port=1, service_name="none"))),
+            asyncio.run(connect(**where)),
+            asyncio.run(connect(params=oracledb.ConnectParams(**where))),
         ]
     for database in told:
         assert database._attributes == {

@@ -134,7 +134,7 @@ def test_one_span_for_each_request(tmp_path, arrivals, name):
         (scope, "SERVER", "HEAD", "/plain"),
         (scope, "SERVER", "GET", "/stream"),
         (scope, "SERVER", "GET", "/file"),
-        (scope, "SERVER", "GET /users/<int:number>", "/shop/users/7"),
+        (scope, "SERVER", "GET /shop/users/<int:number>", "/shop/users/7"),
         (scope, "SERVER", "GET", "/broken"),
     ]
     assert [span.attributes.get("http.response.status_code") for span in arrivals.spans[:5]] == [200] * 5
