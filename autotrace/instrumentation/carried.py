@@ -34,7 +34,8 @@ class Carried:
             absorbed(error)
             return self._function(*args, **kwargs)
         outer = getattr(_of_thread, "endings", None)
-        _of_thread.endings = endings = []
+        endings: list[Callable[[], None]] = []
+        _of_thread.endings = endings
         try:
             return self._function(*args, **kwargs)
         finally:
