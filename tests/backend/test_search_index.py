@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sqlite3
 import time
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -125,15 +127,14 @@ class Store:
             one.close()
 
     def indexed(self) -> int:
+        """How many chunks there are; 0 also while the indexer throws the file away under us."""
         identity = files.identity(self.path)
         assert identity is not None
         if files.identity(self.index) is None:
             return 0
-        side = SideFile(self.index, identity)
-        try:
+        with suppress(sqlite3.OperationalError), closing(SideFile(self.index, identity)) as side:
             return len(list(side.chunks(0, 2**63 - 1)))
-        finally:
-            side.close()
+        return 0
 
     def agrees(self) -> None:
         """What the index finds is what looking at every span finds."""
@@ -204,8 +205,6 @@ def user_of(reader: Reader) -> str:
 
 
 def delete(store: Store, condition: str) -> None:
-    import sqlite3
-
     connection = sqlite3.connect(store.path)
     with connection:
         connection.execute(f"DELETE FROM spans WHERE {condition}")
